@@ -1,0 +1,1 @@
+//! Requests, responses, live events, errors, who may call what. Pure.

@@ -1,0 +1,1 @@
+//! Composition root: feeds events, runs effects, owns tasks and queues.

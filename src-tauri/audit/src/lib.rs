@@ -1,0 +1,1 @@
+//! Hash chain, signed heads, canonical bytes, verification. Pure.

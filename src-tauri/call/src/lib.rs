@@ -1,0 +1,1 @@
+//! Leg and call state machines: events in, effects out. Pure.

@@ -1,0 +1,1 @@
+//! Turns documents a clinic already has into draft knowledge entries.

@@ -1,0 +1,1 @@
+//! Turn taking, safety gate, intents, policy and the conversation. Pure.

@@ -1,0 +1,1 @@
+//! Fake clock, seeded lossy network and scripted callers.

@@ -1,0 +1,1 @@
+//! HTTPS and WebSocket server: the page, the API, health and metrics.
