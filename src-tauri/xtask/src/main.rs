@@ -1,2 +1,66 @@
-//! Developer tasks.
-fn main() {}
+//! Developer tasks: `cargo xtask setup | demo | test | bench | tidy`.
+//!
+//! Each task does its own set-up on a machine that has only Rust, Node and a C compiler, says what it is doing, and
+//! starts at once when there is nothing left to set up.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command talks to its terminal"
+)]
+
+mod run;
+mod setup;
+mod test;
+
+use run::{Cmd, Fail, cargo, say};
+
+const HELP: &str = "\
+cargo xtask TASK
+
+  setup            install what is missing: Debian packages, tools, models, the page
+  demo [ARGS]      a scripted caller rings the sample clinic; ARGS go to `anteroom demo` (--once, --json)
+  test [PART...]   every check and test, or only the parts named: lint doc deny ui rust fuzz e2e
+  bench NAME [--json]
+                   measure: answer turn stt stt-wer vad embed search commit memory, or all
+  run [ARGS]       set up, build, and run `anteroom ARGS`
+
+Builds go to $CARGO_TARGET_DIR, or to the home cache (anteroom/target) when that is not set.
+";
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (task, rest) = args
+        .split_first()
+        .map_or(("help", &[][..]), |(t, r)| (t.as_str(), r));
+    let result = match task {
+        "setup" => setup::all(),
+        "demo" => anteroom("demo", rest),
+        "bench" => anteroom("bench", rest),
+        "run" => match rest.split_first() {
+            Some((first, rest)) => anteroom(first, rest),
+            None => anteroom("--help", &[]),
+        },
+        "test" => test::parts(rest),
+        "help" | "--help" | "-h" => {
+            println!("{HELP}");
+            Ok(())
+        }
+        other => Err(Fail::new(format!("there is no task '{other}'. {HELP}"))),
+    };
+    if let Err(fail) = result {
+        eprintln!("xtask: {fail}");
+        std::process::exit(fail.code());
+    }
+}
+
+/// Sets up, builds the command line and hands over to it.
+fn anteroom(sub: &str, rest: &[String]) -> Result<(), Fail> {
+    setup::for_running()?;
+    say("building anteroom (the first build takes some minutes; whisper.cpp is part of it)");
+    cargo(&["build", "--quiet", "--package", "anteroom-cli"]).run()?;
+    Cmd::new(run::target_dir().join("debug").join("anteroom"))
+        .arg(sub)
+        .args(rest)
+        .env("ANTEROOM_MODELS", setup::models_dir())
+        .run()
+}

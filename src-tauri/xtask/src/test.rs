@@ -1,0 +1,132 @@
+//! `cargo xtask test`: every check, in the order in which a failure is cheapest to see.
+
+use crate::run::{Cmd, Fail, cargo, root, say, target_dir};
+use crate::setup;
+use std::time::Instant;
+
+type Part = (&'static str, &'static str, fn() -> Result<(), Fail>);
+
+const PARTS: &[Part] = &[
+    ("lint", "formatting and clippy", lint),
+    ("deny", "licences, bans and sources of dependencies", deny),
+    ("ui", "the page: types, lint, unit tests", ui),
+    ("doc", "rustdoc", doc),
+    ("e2e", "the page in a real browser", e2e),
+    ("fuzz", "fuzz targets, a minute each", fuzz),
+    ("rust", "every Rust test", rust),
+];
+
+/// Runs the parts named, or all.
+pub(crate) fn parts(names: &[String]) -> Result<(), Fail> {
+    for n in names {
+        if !PARTS.iter().any(|(name, _, _)| name == n) {
+            let all: Vec<_> = PARTS.iter().map(|p| p.0).collect();
+            return Err(Fail::new(format!(
+                "there is no part '{n}'; there are: {}",
+                all.join(" ")
+            )));
+        }
+    }
+    setup::all()?;
+    let mut times = Vec::new();
+    for (name, what, f) in PARTS {
+        if !names.is_empty() && !names.iter().any(|n| n == name) {
+            continue;
+        }
+        say(&format!("test {name}: {what}"));
+        let start = Instant::now();
+        f()?;
+        times.push(format!("{name} {:.0} s", start.elapsed().as_secs_f32()));
+    }
+    say(&format!("all passed: {}", times.join(", ")));
+    Ok(())
+}
+
+fn lint() -> Result<(), Fail> {
+    cargo(&["fmt", "--all", "--check"]).run()?;
+    cargo(&[
+        "clippy",
+        "--quiet",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ])
+    .run()
+}
+
+fn doc() -> Result<(), Fail> {
+    cargo(&["doc", "--quiet", "--workspace", "--no-deps"])
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .run()
+}
+
+fn deny() -> Result<(), Fail> {
+    // Advisories need a database from the internet; `check advisories` runs where there is one.
+    cargo(&[
+        "deny",
+        "--log-level",
+        "error",
+        "check",
+        "licenses",
+        "bans",
+        "sources",
+    ])
+    .run()
+}
+
+fn ui() -> Result<(), Fail> {
+    for script in ["check", "lint", "test"] {
+        Cmd::new("npm")
+            .args(["run", "--silent", script])
+            .dir(root().join("ui"))
+            .run()?;
+    }
+    Ok(())
+}
+
+fn e2e() -> Result<(), Fail> {
+    cargo(&[
+        "build",
+        "--quiet",
+        "--package",
+        "anteroom-web",
+        "--example",
+        "scripted",
+    ])
+    .run()?;
+    Cmd::new("npm")
+        .args(["run", "--silent", "e2e"])
+        .dir(root().join("ui"))
+        .env(
+            "ANTEROOM_WEB_EXAMPLE",
+            target_dir().join("debug/examples/scripted"),
+        )
+        .run()
+}
+
+/// The seeded fuzzers are tests; here they get a minute each.
+fn fuzz() -> Result<(), Fail> {
+    nextest()
+        .args(["--run-ignored", "all", "-E", "test(fuzz)"])
+        .env("ANTEROOM_FUZZ_SECONDS", "60")
+        .run()
+}
+
+fn rust() -> Result<(), Fail> {
+    cargo(&["test", "--quiet", "--workspace", "--doc"]).run()?;
+    nextest().run()
+}
+
+fn nextest() -> Cmd {
+    cargo(&[
+        "nextest",
+        "run",
+        "--workspace",
+        "--no-fail-fast",
+        "--show-progress",
+        "none",
+    ])
+    .env("ANTEROOM_MODELS", setup::models_dir())
+}
