@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// Who spoke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
     /// The person who rang.
@@ -21,6 +22,7 @@ pub enum Side {
 
 /// An entry and the version of it that was used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EntryRef {
     /// The entry.
     pub id: EntryId,
@@ -32,6 +34,7 @@ pub struct EntryRef {
 
 /// What the safety gate says of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GateClass {
     /// Somebody may be in danger now.
@@ -44,6 +47,7 @@ pub enum GateClass {
 
 /// What was decided about a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// An approved entry is spoken.
@@ -64,6 +68,7 @@ pub enum Decision {
 
 /// A decision with what it rested on. It holds no personal data; the text heard is in the turn's own event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DecisionRecord {
     /// The turn decided about.
     pub turn: TurnId,
@@ -85,6 +90,7 @@ pub struct DecisionRecord {
 
 /// What a task is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TaskKind {
     /// Ring the caller back.
@@ -103,6 +109,7 @@ pub enum TaskKind {
 
 /// Why a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EndReason {
     /// The caller hung up.
@@ -125,6 +132,8 @@ pub enum EndReason {
 
 /// One thing that happened in a call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "CallEvent"))]
 pub struct CallEvent<S = Pii<String>> {
     /// The call.
     pub call: CallId,
@@ -142,7 +151,9 @@ pub struct CallEvent<S = Pii<String>> {
 
 /// What happened. See the module for `S`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", schemars(rename = "EventKind"))]
 pub enum EventKind<S = Pii<String>> {
     /// An INVITE was admitted.
     Offered {
@@ -298,6 +309,7 @@ pub enum EventKind<S = Pii<String>> {
 
 /// What became of something that was being said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BargeInAction {
     /// Playback stopped for a moment.

@@ -55,6 +55,20 @@ macro_rules! ulid_id {
             }
         }
 
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({
+                    "type": "string",
+                    "description": "A ULID: 26 characters of Crockford base 32.",
+                    "pattern": "^[0-9A-HJKMNP-TV-Z]{26}$"
+                })
+            }
+        }
+
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
                 let s = String::deserialize(d)?;
@@ -88,11 +102,13 @@ ulid_id! {
 
 /// The number of a turn within its call, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct TurnId(pub u32);
 
 /// The number of something said to the caller within its call, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct SayId(pub u32);
 
@@ -100,6 +116,20 @@ pub struct SayId(pub u32);
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EntryId(String);
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for EntryId {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "EntryId".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "The stable name of a knowledge entry.",
+            "pattern": "^[a-z0-9-]{1,64}$"
+        })
+    }
+}
 
 impl EntryId {
     /// Checks the name: 1 to 64 of `a`-`z`, `0`-`9` and `-`.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where an entry version stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EntryStatus {
     /// Written or imported, never spoken.
@@ -18,6 +19,7 @@ pub enum EntryStatus {
 
 /// One version of one entry. Versions never change once approved; an edit makes the next one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct KnowledgeEntry {
     /// The entry's stable name.
     pub id: EntryId,
@@ -45,6 +47,7 @@ pub struct KnowledgeEntry {
 
 /// A full-text hit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TextHit {
     /// The entry found.
     pub entry: EntryId,
@@ -60,6 +63,7 @@ pub struct TextHit {
 
 /// A nearest-vector hit: the best question variant of an entry.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VectorHit {
     /// The entry found.
     pub entry: EntryId,

@@ -5,6 +5,7 @@ use std::ops::{Add, Sub};
 
 /// Monotonic time: microseconds since the process's epoch (an instant the composition root chose at start).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Mono(pub u64);
 
 impl Mono {
@@ -51,5 +52,6 @@ impl Sub for Mono {
 
 /// Wall-clock time: milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Wall(pub i64);
