@@ -5,6 +5,7 @@
 //! [`Pii`] prints as `[pii]`, has no `Serialize`, and is opened only by naming a [`Purpose`]. What is opened is
 //! therefore found by searching for `Purpose::`.
 
+use serde::{Deserialize, Deserializer};
 use std::fmt;
 use zeroize::Zeroize;
 
@@ -67,6 +68,13 @@ impl From<&str> for Pii<String> {
 impl From<String> for Pii<String> {
     fn from(s: String) -> Self {
         Self::new(s)
+    }
+}
+
+/// What is read becomes personal data at once; there is no way back out but [`Pii::open`].
+impl<'de, T: Zeroize + Deserialize<'de>> Deserialize<'de> for Pii<T> {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        T::deserialize(d).map(Self::new)
     }
 }
 
