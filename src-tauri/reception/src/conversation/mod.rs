@@ -1,0 +1,5 @@
+//! The conversation.
+
+mod types;
+
+pub use types::{ConvEffect, ConvEvent};

@@ -1,0 +1,710 @@
+//! The machine itself.
+
+use super::config::{Expectation, TurnConfig};
+use super::{SegmentId, TurnEffect, TurnEvent, Watchdog};
+use anteroom_types::{Mono, Pii, Purpose};
+
+/// One frame of the detector in milliseconds.
+const FRAME_MS: u64 = 32;
+/// A gap in the voice that ends an onset which never became a segment.
+const ONSET_GAP_MS: u64 = 96;
+/// Voiced milliseconds that are worth decoding although they are too short for a segment, when a yes or no is due.
+const SHORT_WORD_MS: u64 = 64;
+/// A segment at least this long in which nothing was recognised is answered with a prompt; a shorter one was a noise.
+const UNCLEAR_MS: u64 = 400;
+/// Turns whose transcript may be outstanding at once. When full the oldest is given up, as if its watchdog had fired.
+const PENDING_MAX: usize = 4;
+
+/// What a listener says to show that they listen; it does not interrupt.
+const BACKCHANNELS: [&str; 16] = [
+    "mhm", "mm", "mmm", "hm", "hmm", "uh", "huh", "um", "er", "erm", "ah", "oh", "okay", "ok", "right",
+    "yeah",
+];
+
+/// Turn taking for one call. See the module.
+#[derive(Debug, Clone)]
+pub struct TurnTaker {
+    cfg: TurnConfig,
+    now: Mono,
+    /// End of the newest frame.
+    media: Mono,
+    expectation: Expectation,
+    speech: Speech,
+    playback: Playback,
+    pending: Vec<Pending>,
+    resumed: Option<Cut>,
+    segments: u32,
+    /// The last time either side did anything.
+    quiet_since: Mono,
+    silences: u32,
+}
+
+#[derive(Debug, Clone)]
+enum Speech {
+    Quiet,
+    /// Voice, not yet long enough to be speech.
+    Onset(Onset),
+    Speaking(Speaking),
+    /// A word too short for the detector is being decoded.
+    Probe {
+        cut: Cut,
+        asked: Mono,
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Onset {
+    first: Mono,
+    last: Mono,
+    voiced_ms: u64,
+    strong_ms: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Speaking {
+    segment: SegmentId,
+    start: Mono,
+    first: Mono,
+    last_voiced: Mono,
+    last_strong: Mono,
+    voiced_ms: u64,
+    /// The detector's state, with hysteresis.
+    voice: bool,
+    guess: Option<Guess>,
+}
+
+/// A speculation that was asked for.
+#[derive(Debug, Clone, Copy)]
+struct Guess {
+    end: Mono,
+    /// Asked while the caller was still speaking, to judge an interruption.
+    peek: bool,
+    complete: bool,
+    words: Option<bool>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Cut {
+    segment: SegmentId,
+    start: Mono,
+    first: Mono,
+    end: Mono,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Playback {
+    Silent,
+    Playing {
+        since: Mono,
+        interruptible: bool,
+        /// Milliseconds of unbroken voice since it began.
+        voiced_ms: u64,
+    },
+    Paused {
+        since: Mono,
+        began: Mono,
+        segment: SegmentId,
+        peeked: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    segment: SegmentId,
+    since: Mono,
+    voiced_ms: u64,
+}
+
+impl TurnTaker {
+    /// A turn taker at the start of a call, expecting a question.
+    #[must_use]
+    pub fn new(cfg: TurnConfig) -> Self {
+        Self {
+            cfg,
+            now: Mono::default(),
+            media: Mono::default(),
+            expectation: Expectation::default(),
+            speech: Speech::Quiet,
+            playback: Playback::Silent,
+            pending: Vec::with_capacity(PENDING_MAX),
+            resumed: None,
+            segments: 0,
+            quiet_since: Mono::default(),
+            silences: 0,
+        }
+    }
+
+    /// Whether the caller is speaking, by the detector.
+    #[must_use]
+    pub const fn caller_speaks(&self) -> bool {
+        matches!(self.speech, Speech::Speaking(_))
+    }
+
+    /// Takes `ev`, which happened at `now`, and appends what is to be done to `out`. Time never goes back: an
+    /// earlier `now` counts as the latest one.
+    pub fn handle(&mut self, now: Mono, ev: TurnEvent, out: &mut Vec<TurnEffect>) {
+        if self.now == Mono::default() {
+            self.quiet_since = now;
+        }
+        self.now = self.now.max(now);
+        match ev {
+            TurnEvent::Vad { prob, frame_end } => {
+                // A frame from the future would end turns early.
+                let frame_end = frame_end.min(self.now.plus_ms(FRAME_MS));
+                if frame_end > self.media {
+                    self.media = frame_end;
+                    self.frame(if prob.is_finite() { prob } else { 0.0 }, out);
+                }
+            }
+            TurnEvent::PlaybackStarted { interruptible } => {
+                self.quiet_since = self.now;
+                self.playback = Playback::Playing {
+                    since: self.now,
+                    interruptible,
+                    voiced_ms: 0,
+                };
+            }
+            TurnEvent::PlaybackEnded => {
+                self.quiet_since = self.now;
+                self.playback = Playback::Silent;
+            }
+            TurnEvent::SpeculativeText {
+                segment,
+                end,
+                text,
+                complete,
+            } => self.speculative(segment, end, &text, complete, out),
+            TurnEvent::FinalText { segment, text } => self.transcript(segment, Some(&text), out),
+            TurnEvent::RecogniserFailed { segment } => self.transcript(segment, None, out),
+            TurnEvent::Expect(e) => self.expectation = e,
+            TurnEvent::Dtmf => {
+                self.quiet_since = self.now;
+                self.silences = 0;
+                self.drop_if_interruptible(out);
+            }
+            TurnEvent::Tick => {
+                self.media = self.media.max(minus_ms(self.now, self.cfg.frames_late_ms));
+            }
+        }
+        self.deadlines(out);
+    }
+
+    /// When to call again with a tick at the latest.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Mono> {
+        let c = &self.cfg;
+        let late = |m: Mono| m.plus_ms(c.frames_late_ms);
+        let mut first: Option<Mono> = None;
+        let mut due = |m: Mono| first = Some(first.map_or(m, |f| f.min(m)));
+        match &self.speech {
+            Speech::Quiet => {}
+            Speech::Onset(o) => due(late(o.last.plus_ms(ONSET_GAP_MS))),
+            Speech::Speaking(s) => {
+                if s.guess.is_none_or(|g| g.peek) {
+                    due(late(s.last_voiced.plus_ms(c.speculate_after_ms)));
+                }
+                due(late(s.last_voiced.plus_ms(self.patience(s))));
+                due(late(s.last_strong.plus_ms(self.stale_ms(s))));
+                due(late(s.first.plus_ms(c.turn_ms_max)));
+            }
+            Speech::Probe { asked, .. } => due(asked.plus_ms(c.no_transcript_watchdog_ms)),
+        }
+        match self.playback {
+            Playback::Silent => {
+                if matches!(self.speech, Speech::Quiet) && self.pending.is_empty() {
+                    due(self.quiet_since.plus_ms(self.no_speech_ms()));
+                }
+            }
+            Playback::Playing { since, .. } => due(since.plus_ms(c.playback_ms_max)),
+            Playback::Paused { since, peeked, .. } => {
+                if !peeked {
+                    due(since.plus_ms(c.verdict_ms / 2));
+                }
+                due(since.plus_ms(c.verdict_ms));
+            }
+        }
+        for p in &self.pending {
+            due(p.since.plus_ms(c.no_transcript_watchdog_ms));
+        }
+        first
+    }
+
+    fn no_speech_ms(&self) -> u64 {
+        match self.expectation {
+            Expectation::Number | Expectation::Keypad => self.cfg.no_speech_ms_number,
+            _ => self.cfg.no_speech_ms,
+        }
+    }
+
+    fn patience(&self, s: &Speaking) -> u64 {
+        let normal = self.cfg.patience.for_expectation(self.expectation);
+        if !s.guess.is_some_and(|g| g.complete && !g.peek) {
+            return normal;
+        }
+        let complete = match self.expectation {
+            Expectation::Number => self.cfg.end_ms_complete_number,
+            _ => self.cfg.end_ms_complete,
+        };
+        complete.min(normal)
+    }
+
+    fn stale_ms(&self, s: &Speaking) -> u64 {
+        self.cfg.stale_ms.max(self.patience(s))
+    }
+
+    fn new_segment(&mut self) -> SegmentId {
+        self.segments = self.segments.saturating_add(1);
+        SegmentId(self.segments)
+    }
+
+    fn frame(&mut self, prob: f32, out: &mut Vec<TurnEffect>) {
+        let end = self.media;
+        let strong = prob >= self.cfg.activation;
+        let weak = prob >= self.cfg.deactivation;
+        let mut voiced = strong;
+        match std::mem::replace(&mut self.speech, Speech::Quiet) {
+            Speech::Quiet => {
+                // A "yes" on a bad line hardly reaches the threshold; when one is due, less is enough to look closer.
+                if strong || (weak && self.expectation == Expectation::YesNo) {
+                    voiced = true;
+                    self.speech = Speech::Onset(Onset {
+                        first: minus_ms(end, FRAME_MS),
+                        last: end,
+                        voiced_ms: FRAME_MS,
+                        strong_ms: if strong { FRAME_MS } else { 0 },
+                    });
+                }
+            }
+            Speech::Onset(mut o) => {
+                voiced = weak;
+                if weak {
+                    o.last = end;
+                    o.voiced_ms += FRAME_MS;
+                    o.strong_ms += if strong { FRAME_MS } else { 0 };
+                }
+                self.speech = if o.strong_ms >= self.cfg.min_speech_ms {
+                    self.begin(o, out)
+                } else {
+                    Speech::Onset(o)
+                };
+            }
+            Speech::Speaking(mut s) => {
+                voiced = strong || (weak && s.voice);
+                if voiced {
+                    s.last_voiced = end;
+                    s.voiced_ms += FRAME_MS;
+                    if strong {
+                        s.last_strong = end;
+                    }
+                    if s.guess.is_some_and(|g| !g.peek) {
+                        s.guess = None;
+                        out.push(TurnEffect::CancelSpeculation { segment: s.segment });
+                    }
+                }
+                s.voice = voiced;
+                self.speech = Speech::Speaking(s);
+            }
+            Speech::Probe { cut, asked } => {
+                if strong {
+                    // More follows: what was probed is its beginning.
+                    out.push(TurnEffect::CancelSpeculation { segment: cut.segment });
+                    self.speech = Speech::Onset(Onset {
+                        first: cut.first,
+                        last: end,
+                        voiced_ms: SHORT_WORD_MS + FRAME_MS,
+                        strong_ms: FRAME_MS,
+                    });
+                } else {
+                    self.speech = Speech::Probe { cut, asked };
+                }
+            }
+        }
+        self.count_over_playback(voiced, out);
+    }
+
+    fn begin(&mut self, o: Onset, out: &mut Vec<TurnEffect>) -> Speech {
+        let segment = self.new_segment();
+        out.push(TurnEffect::SpeechStarted { segment, at: o.first });
+        // A new segment outdates one that was taken for a noise.
+        self.resumed = None;
+        Speech::Speaking(Speaking {
+            segment,
+            start: minus_ms(o.first, self.cfg.pre_roll_ms),
+            first: o.first,
+            last_voiced: o.last,
+            last_strong: o.last,
+            voiced_ms: o.voiced_ms,
+            voice: true,
+            guess: None,
+        })
+    }
+
+    fn count_over_playback(&mut self, voiced: bool, out: &mut Vec<TurnEffect>) {
+        let Playback::Playing {
+            since,
+            interruptible: true,
+            voiced_ms,
+        } = &mut self.playback
+        else {
+            return;
+        };
+        *voiced_ms = if voiced { *voiced_ms + FRAME_MS } else { 0 };
+        if *voiced_ms >= self.cfg.barge_in_ms
+            && let Speech::Speaking(s) = &self.speech
+        {
+            out.push(TurnEffect::PausePlayback);
+            self.playback = Playback::Paused {
+                since: self.now,
+                began: *since,
+                segment: s.segment,
+                peeked: false,
+            };
+        }
+    }
+
+    fn drop_if_interruptible(&mut self, out: &mut Vec<TurnEffect>) {
+        let drop = match self.playback {
+            Playback::Silent => false,
+            Playback::Playing { interruptible, .. } => interruptible,
+            Playback::Paused { .. } => true,
+        };
+        if drop {
+            self.playback = Playback::Silent;
+            self.quiet_since = self.now;
+            out.push(TurnEffect::DropPlayback);
+        }
+    }
+
+    fn resume(&mut self, out: &mut Vec<TurnEffect>) {
+        if let Playback::Paused { began, since, .. } = self.playback {
+            self.playback = Playback::Playing {
+                // What was spent paused is not held against the playback's limit.
+                since: began.plus_ms(self.now.ms_since(since)),
+                interruptible: true,
+                voiced_ms: 0,
+            };
+            out.push(TurnEffect::ResumePlayback);
+        }
+    }
+
+    /// Whether `text` over our own speech means that the caller wants the word.
+    fn interrupts(&self, text: &Pii<String>) -> bool {
+        let text = text.open(Purpose::Conversation);
+        has_words(text) && (self.expectation == Expectation::YesNo || !is_backchannel(text))
+    }
+
+    fn speculative(
+        &mut self,
+        segment: SegmentId,
+        end: Mono,
+        text: &Pii<String>,
+        complete: bool,
+        out: &mut Vec<TurnEffect>,
+    ) {
+        let words = has_words(text.open(Purpose::Conversation));
+        let interrupts = self.interrupts(text);
+        let speaks_over = matches!(self.playback, Playback::Paused { segment: p, .. } if p == segment);
+        match &mut self.speech {
+            Speech::Speaking(s) if s.segment == segment => {
+                let Some(guess) = s.guess.as_mut().filter(|g| g.end == end) else {
+                    return;
+                };
+                guess.words = Some(words);
+                guess.complete = words && complete;
+                let over = !s.voice;
+                if speaks_over && interrupts {
+                    self.drop_if_interruptible(out);
+                } else if speaks_over && over {
+                    // A cough, or a listener's "mhm".
+                    self.resume(out);
+                    self.speech = Speech::Quiet;
+                }
+            }
+            Speech::Probe { cut, .. } if cut.segment == segment && cut.end == end => {
+                let cut = *cut;
+                self.speech = Speech::Quiet;
+                if interrupts {
+                    self.drop_if_interruptible(out);
+                    self.end_turn(cut, SHORT_WORD_MS, false, out);
+                }
+            }
+            _ => {
+                // Words after all, from what was taken for a noise.
+                if let Some(cut) = self.resumed.filter(|c| c.segment == segment && c.end == end) {
+                    self.resumed = None;
+                    if interrupts {
+                        self.drop_if_interruptible(out);
+                        self.end_turn(cut, UNCLEAR_MS, false, out);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The transcript of a turn that has ended; `None` when the recogniser failed.
+    fn transcript(&mut self, segment: SegmentId, text: Option<&Pii<String>>, out: &mut Vec<TurnEffect>) {
+        let known = self.pending.iter().position(|p| p.segment == segment);
+        let pending = known.map(|i| self.pending.remove(i));
+        if let Speech::Probe { cut, .. } = &self.speech
+            && cut.segment == segment
+        {
+            self.speech = Speech::Quiet;
+            self.quiet_since = self.now;
+        }
+        if self.resumed.is_some_and(|c| c.segment == segment) {
+            self.resumed = None;
+        }
+        let paused_for_it = matches!(self.playback, Playback::Paused { segment: p, .. } if p == segment);
+        let words = text.is_some_and(|t| has_words(t.open(Purpose::Conversation)));
+        if words {
+            self.silences = 0;
+            self.quiet_since = self.now;
+            if text.is_some_and(|t| self.interrupts(t)) {
+                self.drop_if_interruptible(out);
+            } else if paused_for_it && !self.caller_speaks() {
+                self.resume(out);
+            }
+        } else if let Some(p) = pending {
+            if paused_for_it && !self.caller_speaks() {
+                self.resume(out);
+            }
+            if text.is_none() || p.voiced_ms >= UNCLEAR_MS {
+                self.nothing_heard(out);
+            }
+        }
+    }
+
+    fn nothing_heard(&mut self, out: &mut Vec<TurnEffect>) {
+        let our_turn = matches!(self.playback, Playback::Silent)
+            && matches!(self.speech, Speech::Quiet)
+            && self.pending.is_empty();
+        self.quiet_since = self.now;
+        if our_turn {
+            self.silences = self.silences.saturating_add(1);
+            out.push(TurnEffect::NothingHeard { count: self.silences });
+        }
+    }
+
+    fn end_turn(&mut self, cut: Cut, voiced_ms: u64, forced: bool, out: &mut Vec<TurnEffect>) {
+        if self.pending.len() == PENDING_MAX {
+            self.pending.remove(0);
+            out.push(TurnEffect::WatchdogFired {
+                which: Watchdog::NoTranscript,
+            });
+        }
+        self.pending.push(Pending {
+            segment: cut.segment,
+            since: self.now,
+            voiced_ms,
+        });
+        self.quiet_since = self.now;
+        out.push(TurnEffect::EndOfTurn {
+            segment: cut.segment,
+            start: cut.start,
+            end: cut.end,
+            forced,
+        });
+    }
+
+    fn deadlines(&mut self, out: &mut Vec<TurnEffect>) {
+        self.speech_deadlines(out);
+        self.playback_deadlines(out);
+        while let Some(i) = self
+            .pending
+            .iter()
+            .position(|p| self.now.ms_since(p.since) >= self.cfg.no_transcript_watchdog_ms)
+        {
+            self.pending.remove(i);
+            out.push(TurnEffect::WatchdogFired {
+                which: Watchdog::NoTranscript,
+            });
+            self.nothing_heard(out);
+        }
+        let idle = matches!(self.playback, Playback::Silent)
+            && matches!(self.speech, Speech::Quiet)
+            && self.pending.is_empty();
+        if idle && self.now.ms_since(self.quiet_since) >= self.no_speech_ms() {
+            self.nothing_heard(out);
+        }
+    }
+
+    fn speech_deadlines(&mut self, out: &mut Vec<TurnEffect>) {
+        match std::mem::replace(&mut self.speech, Speech::Quiet) {
+            Speech::Quiet => {}
+            Speech::Onset(o) => self.speech = self.judge_onset(o, out),
+            Speech::Speaking(s) => self.judge_speaking(s, out),
+            Speech::Probe { cut, asked } => {
+                if self.now.ms_since(asked) < self.cfg.no_transcript_watchdog_ms {
+                    self.speech = Speech::Probe { cut, asked };
+                } else {
+                    out.push(TurnEffect::CancelSpeculation { segment: cut.segment });
+                    self.quiet_since = self.now;
+                }
+            }
+        }
+    }
+
+    fn judge_onset(&mut self, o: Onset, out: &mut Vec<TurnEffect>) -> Speech {
+        if self.media.ms_since(o.last) < ONSET_GAP_MS {
+            return Speech::Onset(o);
+        }
+        if self.expectation != Expectation::YesNo || o.voiced_ms < SHORT_WORD_MS {
+            return Speech::Quiet;
+        }
+        let cut = Cut {
+            segment: self.new_segment(),
+            start: minus_ms(o.first, self.cfg.pre_roll_ms),
+            first: o.first,
+            end: o.last,
+        };
+        out.push(TurnEffect::Speculate {
+            segment: cut.segment,
+            start: cut.start,
+            end: cut.end,
+        });
+        Speech::Probe { cut, asked: self.now }
+    }
+
+    fn judge_speaking(&mut self, mut s: Speaking, out: &mut Vec<TurnEffect>) {
+        let silent_ms = self.media.ms_since(s.last_voiced);
+        if silent_ms >= self.cfg.speculate_after_ms && s.guess.is_none_or(|g| g.peek) {
+            s.guess = Some(Guess {
+                end: s.last_voiced,
+                peek: false,
+                complete: false,
+                words: None,
+            });
+            s.voice = false;
+            out.push(TurnEffect::Speculate {
+                segment: s.segment,
+                start: s.start,
+                end: s.last_voiced,
+            });
+        }
+        let stale = self.media.ms_since(s.last_strong) >= self.stale_ms(&s);
+        let too_long = self.media.ms_since(s.first) >= self.cfg.turn_ms_max;
+        let silent = silent_ms >= self.patience(&s);
+        if !(silent || stale || too_long) {
+            self.speech = Speech::Speaking(s);
+            return;
+        }
+        let forced = !silent;
+        if silent && s.guess.is_some_and(|g| !g.peek && g.words == Some(false)) {
+            // Already decoded: no words were in it.
+            out.push(TurnEffect::CancelSpeculation { segment: s.segment });
+            if s.voiced_ms >= UNCLEAR_MS {
+                self.nothing_heard(out);
+            } else {
+                self.quiet_since = self.now;
+            }
+            return;
+        }
+        let end = if stale && !too_long && !silent {
+            // What followed the last clear frame was noise; keep some of it, in case it was soft speech.
+            s.last_voiced.min(s.last_strong.plus_ms(self.cfg.pre_roll_ms))
+        } else {
+            s.last_voiced
+        };
+        let cut = Cut {
+            segment: s.segment,
+            start: s.start,
+            first: s.first,
+            end,
+        };
+        self.end_turn(cut, s.voiced_ms, forced, out);
+    }
+
+    fn playback_deadlines(&mut self, out: &mut Vec<TurnEffect>) {
+        match self.playback {
+            Playback::Silent => {}
+            Playback::Playing { since, .. } => {
+                if self.now.ms_since(since) >= self.cfg.playback_ms_max {
+                    self.playback = Playback::Silent;
+                    self.quiet_since = self.now;
+                    out.push(TurnEffect::WatchdogFired {
+                        which: Watchdog::Playback,
+                    });
+                    out.push(TurnEffect::DropPlayback);
+                }
+            }
+            Playback::Paused {
+                since,
+                segment,
+                peeked,
+                began,
+            } => {
+                let paused_ms = self.now.ms_since(since);
+                if !peeked && paused_ms >= self.cfg.verdict_ms / 2 {
+                    self.playback = Playback::Paused {
+                        since,
+                        segment,
+                        peeked: true,
+                        began,
+                    };
+                    self.peek(segment, out);
+                }
+                if paused_ms >= self.cfg.verdict_ms {
+                    self.verdict(segment, out);
+                }
+            }
+        }
+    }
+
+    /// Asks what was said so far while the caller still speaks, so that the verdict has words to go by.
+    fn peek(&mut self, segment: SegmentId, out: &mut Vec<TurnEffect>) {
+        if let Speech::Speaking(s) = &mut self.speech
+            && s.segment == segment
+            && s.guess.is_none()
+        {
+            s.guess = Some(Guess {
+                end: s.last_voiced,
+                peek: true,
+                complete: false,
+                words: None,
+            });
+            out.push(TurnEffect::Speculate {
+                segment,
+                start: s.start,
+                end: s.last_voiced,
+            });
+        }
+    }
+
+    /// The pause may last no longer. Words dropped the playback when they came; without words, a caller who still
+    /// speaks has the floor, and one who is silent again has coughed. Words that come later still count.
+    fn verdict(&mut self, segment: SegmentId, out: &mut Vec<TurnEffect>) {
+        match std::mem::replace(&mut self.speech, Speech::Quiet) {
+            Speech::Speaking(s) if s.voice => {
+                self.speech = Speech::Speaking(s);
+                self.drop_if_interruptible(out);
+            }
+            Speech::Speaking(s) if s.segment == segment => {
+                self.resumed = Some(Cut {
+                    segment,
+                    start: s.start,
+                    first: s.first,
+                    end: s.guess.map_or(s.last_voiced, |g| g.end),
+                });
+                self.resume(out);
+            }
+            other => {
+                self.speech = other;
+                self.resume(out);
+            }
+        }
+    }
+}
+
+fn minus_ms(m: Mono, ms: u64) -> Mono {
+    Mono(m.0.saturating_sub(ms * 1000))
+}
+
+fn has_words(text: &str) -> bool {
+    text.chars().any(char::is_alphanumeric)
+}
+
+fn is_backchannel(text: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter(|w| !w.is_empty())
+        .all(|w| BACKCHANNELS.iter().any(|b| b.eq_ignore_ascii_case(w)))
+}
