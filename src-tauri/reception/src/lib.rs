@@ -8,5 +8,8 @@
 
 pub mod conversation;
 mod data;
+pub mod details;
+pub mod hours;
+pub mod policy;
 pub mod search;
 pub mod turn;
