@@ -168,4 +168,10 @@ pub enum ServerMessage {
         /// What.
         event: LiveEvent,
     },
+    /// Nothing changed, but the stream lives. Sent every 20 s, because a page is not told of WebSocket pings: one that
+    /// hears nothing for longer has lost its connection.
+    Alive {
+        /// The clock.
+        now: Wall,
+    },
 }

@@ -3,7 +3,7 @@
 //! Each listener reads from the engine's bounded broadcast channel. A listener that falls behind it is sent a new
 //! snapshot; one whose socket takes nothing for [`SEND_TIME_MAX`] is dropped. Either way nobody else waits for it.
 
-use crate::guard::{SignedIn, check_origin};
+use crate::guard::{SignedIn, check_origin, now_wall};
 use crate::reply::Reply;
 use crate::router::Shared;
 use crate::sessions::{Session, turned_true};
@@ -145,6 +145,7 @@ impl Listener {
                         return Err(Over::Gone);
                     }
                     self.put(Message::Ping(axum::body::Bytes::new())).await?;
+                    self.send(&ServerMessage::Alive { now: now_wall() }).await?;
                 }
             }
         }

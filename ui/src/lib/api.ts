@@ -1,5 +1,5 @@
 // Made by scripts/types.mjs from src-tauri/api/schema/api.json. Do not edit.
-// schema sha256 9bb7c2e336d669b6e4a028b28521fe64f05e79691357f143b595373128ee5980
+// schema sha256 ae2a8649db4946b9c75a3e1e9af9dc5a77ac682d142a89e411357a3d07331d09
 
 /**
  * A ULID: 26 characters of Crockford base 32.
@@ -324,6 +324,10 @@ export type ServerMessage =
   | {
       event: LiveEvent;
       message: 'event';
+    }
+  | {
+      message: 'alive';
+      now: Wall;
     };
 
 /**
