@@ -1,0 +1,151 @@
+//! From a URI to addresses (RFC 3263), and which of our own addresses a peer sees.
+
+use super::Shared;
+use crate::config::Transport;
+use crate::wire::Hop;
+use bytes::Bytes;
+use sipx_sip::{Host, Uri};
+use sipx_transport::TransportKind;
+use sipx_transport::dns::{DnsResolver, ResolutionPolicy, resolve_uri_bounded};
+use sipx_transport::resolve::OsRng;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Addresses taken of one name.
+const TARGETS_MAX: usize = 16;
+
+/// The resolver, and a memory of source addresses.
+#[derive(Debug)]
+pub(crate) struct Names {
+    dns: Option<Arc<DnsResolver>>,
+    sources: Mutex<HashMap<IpAddr, IpAddr>>,
+}
+
+impl Names {
+    pub(crate) fn new() -> Self {
+        // Without a readable resolv.conf the system's own look-up is still there.
+        Self {
+            dns: DnsResolver::from_system().ok().map(Arc::new),
+            sources: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// The address the kernel would send from. Nothing is sent to find out.
+    pub(crate) fn source_for(&self, remote: SocketAddr) -> IpAddr {
+        let mut known = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ip) = known.get(&remote.ip()) {
+            return *ip;
+        }
+        let any: SocketAddr = if remote.is_ipv4() {
+            ([0, 0, 0, 0], 0).into()
+        } else {
+            (std::net::Ipv6Addr::UNSPECIFIED, 0).into()
+        };
+        let found = UdpSocket::bind(any)
+            .and_then(|s| s.connect(remote).and_then(|()| s.local_addr()))
+            .map(|a| a.ip());
+        let ip = found.unwrap_or(IpAddr::from([127, 0, 0, 1]));
+        if known.len() >= 1_024 {
+            known.clear();
+        }
+        known.insert(remote.ip(), ip);
+        ip
+    }
+}
+
+/// Whether an address is of a private network or this machine.
+pub(crate) fn is_inside(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v) => v.is_private() || v.is_loopback() || v.is_link_local(),
+        IpAddr::V6(v) => v.is_loopback() || v.is_unique_local() || v.is_unicast_link_local(),
+    }
+}
+
+const fn kind(t: Transport) -> TransportKind {
+    match t {
+        Transport::Udp => TransportKind::Udp,
+        Transport::Tcp => TransportKind::Tcp,
+        Transport::Tls => TransportKind::Tls,
+    }
+}
+
+const fn transport(k: TransportKind) -> Option<Transport> {
+    match k {
+        TransportKind::Udp => Some(Transport::Udp),
+        TransportKind::Tcp => Some(Transport::Tcp),
+        TransportKind::Tls => Some(Transport::Tls),
+        _ => None,
+    }
+}
+
+/// The ways to a URI, best first.
+pub(crate) async fn find(shared: &Arc<Shared>, uri: &str, wanted: Option<Transport>) -> Vec<Hop> {
+    let Ok(uri) = Uri::parse(Bytes::from(uri.to_owned())) else {
+        return Vec::new();
+    };
+    let named = uri.transport().and_then(|t| match t {
+        t if t.eq_ignore_ascii_case(b"udp") => Some(Transport::Udp),
+        t if t.eq_ignore_ascii_case(b"tcp") => Some(Transport::Tcp),
+        t if t.eq_ignore_ascii_case(b"tls") => Some(Transport::Tls),
+        _ => None,
+    });
+    let secure = uri.scheme().is_secure().then_some(Transport::Tls);
+    let wanted = secure.or(named).or(wanted);
+    let name: Arc<str> = uri.host().map(ToString::to_string).unwrap_or_default().into();
+    let found: Vec<(Transport, SocketAddr)> = match uri.host() {
+        None => Vec::new(),
+        Some(Host::Ip(ip)) => {
+            let t = wanted.unwrap_or(Transport::Udp);
+            vec![(t, SocketAddr::new(*ip, uri.port().unwrap_or(t.default_port())))]
+        }
+        Some(Host::Name(_)) => by_name(shared, &uri, &name, wanted).await,
+    };
+    found
+        .into_iter()
+        .take(TARGETS_MAX)
+        .filter_map(|(t, remote)| {
+            let socket = match t {
+                Transport::Udp => shared.socket_for(remote)?,
+                _ => shared.bound.iter().position(|b| b.transport == t).unwrap_or(0),
+            };
+            Some(Hop {
+                transport: t,
+                remote,
+                local: shared.local_for(t, socket, remote),
+                socket,
+                conn: None,
+                server_name: (t == Transport::Tls).then(|| Arc::clone(&name)),
+            })
+        })
+        .collect()
+}
+
+async fn by_name(
+    shared: &Arc<Shared>,
+    uri: &Uri,
+    name: &str,
+    wanted: Option<Transport>,
+) -> Vec<(Transport, SocketAddr)> {
+    if let Some(dns) = &shared.names.dns {
+        let policy = ResolutionPolicy::default();
+        let answer = resolve_uri_bounded(uri, dns, &mut OsRng, wanted.map(kind), policy).await;
+        let found: Vec<_> = answer
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|t| Some((transport(t.transport)?, t.addr)))
+            .collect();
+        if !found.is_empty() {
+            return found;
+        }
+    }
+    // Names of /etc/hosts, and machines without a resolver.
+    let t = wanted.unwrap_or(Transport::Udp);
+    let port = uri.port().unwrap_or(t.default_port());
+    let look = tokio::net::lookup_host((name.to_owned(), port));
+    match tokio::time::timeout(Duration::from_secs(5), look).await {
+        Ok(Ok(found)) => found.map(|a| (t, a)).collect(),
+        _ => Vec::new(),
+    }
+}
