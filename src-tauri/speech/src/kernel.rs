@@ -1,0 +1,207 @@
+//! Matrix times a few columns, with the matrix packed once.
+//!
+//! The networks here multiply one fixed matrix by very few columns (four STFT frames, one LSTM step, a dozen tokens).
+//! A general matrix product packs the big operand on every call, which costs more than the product itself; here it is
+//! packed when the weights are loaded.
+
+use pulp::Arch;
+
+/// Rows in a panel: two AVX2 registers, four NEON ones.
+pub(crate) const PANEL: usize = 16;
+
+/// An `m` by `k` matrix in panels of [`PANEL`] rows, each panel stored column by column, with a bias per row.
+pub(crate) struct Packed {
+    m: usize,
+    k: usize,
+    panels: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl Packed {
+    /// Packs a matrix given by `at(row, column)`. `bias` may be empty.
+    pub(crate) fn new(m: usize, k: usize, bias: &[f32], at: impl Fn(usize, usize) -> f32) -> Self {
+        let count = m.div_ceil(PANEL);
+        let mut panels = vec![0.0; count * k * PANEL];
+        for p in 0..count {
+            for c in 0..k {
+                for r in 0..PANEL.min(m - p * PANEL) {
+                    panels[(p * k + c) * PANEL + r] = at(p * PANEL + r, c);
+                }
+            }
+        }
+        let mut padded = vec![0.0; count * PANEL];
+        padded[..bias.len()].copy_from_slice(bias);
+        Self {
+            m,
+            k,
+            panels,
+            bias: padded,
+        }
+    }
+
+    /// Rows of the matrix.
+    pub(crate) const fn rows(&self) -> usize {
+        self.m
+    }
+
+    /// For each `t < count`: `out[t * out_stride ..][..m] = act(W * x[t * x_stride ..][..k] + bias)`.
+    pub(crate) fn apply(
+        &self,
+        arch: Arch,
+        x: &[f32],
+        x_stride: usize,
+        count: usize,
+        out: &mut [f32],
+        out_stride: usize,
+        relu: bool,
+    ) {
+        assert!(count == 0 || x.len() >= (count - 1) * x_stride + self.k, "input too short");
+        assert!(count == 0 || out.len() >= (count - 1) * out_stride + self.m, "output too short");
+        let job = Job {
+            w: self,
+            x,
+            x_stride,
+            count,
+            out,
+            out_stride,
+            relu,
+        };
+        match arch {
+            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+            Arch::V3(simd) => pulp::Simd::vectorize(simd, Fused(job)),
+            // Without fused multiply-add in hardware `mul_add` would be a library call. NEON always has it.
+            _ => job.run::<{ cfg!(target_arch = "aarch64") }>(),
+        }
+    }
+}
+
+struct Job<'a> {
+    w: &'a Packed,
+    x: &'a [f32],
+    x_stride: usize,
+    count: usize,
+    out: &'a mut [f32],
+    out_stride: usize,
+    relu: bool,
+}
+
+struct Fused<'a>(Job<'a>);
+
+impl pulp::NullaryFnOnce for Fused<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn call(self) {
+        self.0.run::<true>();
+    }
+}
+
+impl Job<'_> {
+    #[inline(always)]
+    fn run<const FMA: bool>(mut self) {
+        let panel_len = self.w.k * PANEL;
+        for p in 0..self.w.m.div_ceil(PANEL) {
+            let panel = &self.w.panels[p * panel_len..(p + 1) * panel_len];
+            let mut t = 0;
+            while self.count - t >= 6 {
+                self.block::<FMA, 6>(panel, p, t);
+                t += 6;
+            }
+            match self.count - t {
+                5 => self.block::<FMA, 5>(panel, p, t),
+                4 => self.block::<FMA, 4>(panel, p, t),
+                3 => self.block::<FMA, 3>(panel, p, t),
+                2 => self.block::<FMA, 2>(panel, p, t),
+                1 => self.single::<FMA>(panel, p, t),
+                _ => {}
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn block<const FMA: bool, const T: usize>(&mut self, panel: &[f32], p: usize, t0: usize) {
+        let k = self.w.k;
+        let mut acc = [[0f32; PANEL]; T];
+        let cols: [&[f32]; T] = std::array::from_fn(|t| {
+            let at = (t0 + t) * self.x_stride;
+            &self.x[at..at + k]
+        });
+        for (c, w) in panel.as_chunks::<PANEL>().0.iter().enumerate().take(k) {
+            for t in 0..T {
+                let x = cols[t][c];
+                for r in 0..PANEL {
+                    acc[t][r] = fma::<FMA>(w[r], x, acc[t][r]);
+                }
+            }
+        }
+        for (t, acc) in acc.iter().enumerate() {
+            self.store(acc, p, t0 + t);
+        }
+    }
+
+    /// One column: four independent sums, or the latency of one addition after another would be all we wait for.
+    #[inline(always)]
+    fn single<const FMA: bool>(&mut self, panel: &[f32], p: usize, t: usize) {
+        let k = self.w.k;
+        let x = &self.x[t * self.x_stride..t * self.x_stride + k];
+        let mut acc = [[0f32; PANEL]; 4];
+        let w = panel.as_chunks::<PANEL>().0;
+        let (w4, w_rest) = w.as_chunks::<4>();
+        let (x4, x_rest) = x.as_chunks::<4>();
+        for (w, x) in w4.iter().zip(x4) {
+            for u in 0..4 {
+                for r in 0..PANEL {
+                    acc[u][r] = fma::<FMA>(w[u][r], x[u], acc[u][r]);
+                }
+            }
+        }
+        for (w, x) in w_rest.iter().zip(x_rest) {
+            for r in 0..PANEL {
+                acc[0][r] = fma::<FMA>(w[r], *x, acc[0][r]);
+            }
+        }
+        let sum = std::array::from_fn(|r| (acc[0][r] + acc[1][r]) + (acc[2][r] + acc[3][r]));
+        self.store(&sum, p, t);
+    }
+
+    #[inline(always)]
+    fn store(&mut self, acc: &[f32; PANEL], p: usize, t: usize) {
+        let rows = PANEL.min(self.w.m - p * PANEL);
+        let bias = &self.w.bias[p * PANEL..(p + 1) * PANEL];
+        let mut v = [0f32; PANEL];
+        for r in 0..PANEL {
+            let y = acc[r] + bias[r];
+            v[r] = if self.relu && y < 0.0 { 0.0 } else { y };
+        }
+        let at = t * self.out_stride + p * PANEL;
+        self.out[at..at + rows].copy_from_slice(&v[..rows]);
+    }
+}
+
+#[inline(always)]
+fn fma<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
+    if FMA { a.mul_add(b, c) } else { a * b + c }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equals_the_plain_product_for_every_block_size() {
+        for (m, k, count) in [(1, 1, 1), (33, 7, 5), (16, 64, 6), (50, 129, 13), (384, 384, 11)] {
+            let w = |r: usize, c: usize| ((r * 31 + c * 17) % 23) as f32 / 23.0 - 0.5;
+            let bias: Vec<f32> = (0..m).map(|r| r as f32 / 100.0).collect();
+            let packed = Packed::new(m, k, &bias, w);
+            let x: Vec<f32> = (0..count * k).map(|i| ((i * 7) % 19) as f32 / 19.0 - 0.4).collect();
+            let mut out = vec![f32::NAN; count * m];
+            packed.apply(Arch::new(), &x, k, count, &mut out, m, true);
+            for t in 0..count {
+                for r in 0..m {
+                    let want: f32 = (0..k).map(|c| w(r, c) * x[t * k + c]).sum::<f32>() + bias[r];
+                    let got = out[t * m + r];
+                    assert!((got - want.max(0.0)).abs() < 1e-4, "{m}x{k} t{t} r{r}: {got} {want}");
+                }
+            }
+        }
+    }
+}
