@@ -1,1 +1,36 @@
-//! RTP, SRTP, codecs, jitter, DTMF and recording taps. The only crate that knows RTP.
+//! RTP, SRTP, codecs, jitter, DTMF and recording taps.
+//!
+//! # Architecture invariants
+//!
+//! This is the only crate that knows RTP. Everything it gives out and takes in as audio is mono, 16 bit, 16 kHz
+//! ([`anteroom_types::audio`]). What arrives from the network has a limit before it has a parser, is checked for its
+//! source before it is believed, and can neither block nor stop a session.
+//!
+//! A call goes like this: [`MediaFactory::answer`] takes the offer and gives the answer; [`MediaSession::start`] starts
+//! the session; its [`MediaEvent`]s bring 20 ms of both directions at a time, and its [`MediaHandle`] plays audio back.
+
+mod codec;
+mod dtmf;
+mod engine;
+mod error;
+mod jitter;
+mod latch;
+mod playout;
+mod plc;
+mod ports;
+pub mod recording;
+pub mod resample;
+mod rtcp;
+mod rtp;
+mod sdp;
+mod session;
+mod srtp;
+mod stats;
+pub mod tone;
+pub mod wav;
+
+pub use codec::{Codec, CodecError};
+pub use error::MediaError;
+pub use playout::PlayError;
+pub use session::{MediaConfig, MediaEvent, MediaFactory, MediaHandle, MediaSession, SrtpPolicy};
+pub use stats::Quality;

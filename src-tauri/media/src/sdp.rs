@@ -1,0 +1,556 @@
+//! Session descriptions: offer and answer (RFC 3264, RFC 8866) for one stream of audio, read and written with
+//! `sdp-types`.
+
+use crate::codec::Codec;
+use crate::error::MediaError;
+use crate::session::SrtpPolicy;
+use crate::srtp::{CryptoLine, MasterKey, Suite};
+use anteroom_types::limits::SDP_BYTES_MAX;
+use sdp_types::{Attribute, Connection, Media, Origin, Session, Time};
+use std::net::{IpAddr, SocketAddr};
+
+/// Media lines looked at; a description with more is refused.
+const MEDIA_MAX: usize = 32;
+/// Formats of a media line looked at.
+const FORMATS_MAX: usize = 128;
+/// Payload type of comfort noise (RFC 3389), which is static.
+pub(crate) const COMFORT_NOISE: u8 = 13;
+/// The dynamic payload types we offer for keypad events.
+const EVENT_8000: u8 = 101;
+const EVENT_48000: u8 = 110;
+
+/// Our side of a stream.
+#[derive(Debug, Clone)]
+pub(crate) struct Local {
+    /// Address put into descriptions.
+    pub(crate) advertise: IpAddr,
+    /// Always even; RTCP is on the next port, so that no `a=rtcp` is needed (RFC 3605 2.1).
+    pub(crate) rtp_port: u16,
+    pub(crate) codecs: Vec<Codec>,
+    pub(crate) srtp: SrtpPolicy,
+    /// The keys we encrypt with, one for each suite in the order of [`Suite::ALL`].
+    pub(crate) keys: [MasterKey; 2],
+}
+
+/// Keys of both directions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Keys {
+    pub(crate) suite: Suite,
+    pub(crate) ours: MasterKey,
+    pub(crate) theirs: MasterKey,
+}
+
+/// What both sides agreed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Agreed {
+    /// Payload types we may receive; of each codec.
+    pub(crate) receive: Vec<(u8, Codec)>,
+    /// The payload type and codec we send.
+    pub(crate) send: (u8, Codec),
+    /// Keypad events: the payload types we may receive, with their clocks.
+    pub(crate) receive_events: Vec<(u8, u32)>,
+    /// The payload type and clock of the events we send.
+    pub(crate) send_events: Option<(u8, u32)>,
+    /// Where the peer wants its RTP; `None` while it wants none (`c=0.0.0.0`).
+    pub(crate) remote: Option<SocketAddr>,
+    /// Where the peer wants its RTCP.
+    pub(crate) remote_rtcp: Option<SocketAddr>,
+    /// RTCP shares the RTP port (RFC 5761).
+    pub(crate) mux: bool,
+    /// We may send.
+    pub(crate) may_send: bool,
+    /// The peer may send.
+    pub(crate) may_receive: bool,
+    pub(crate) keys: Option<Keys>,
+}
+
+impl Agreed {
+    /// Whether the peer has put us on hold: it does not want to hear us.
+    pub(crate) fn held(&self) -> bool {
+        !self.may_send
+    }
+}
+
+/// The direction attribute, from the point of view of its writer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Direction {
+    send: bool,
+    receive: bool,
+}
+
+impl Direction {
+    const BOTH: Self = Self {
+        send: true,
+        receive: true,
+    };
+
+    fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "sendrecv" => Self::BOTH,
+            "sendonly" => Self {
+                send: true,
+                receive: false,
+            },
+            "recvonly" => Self {
+                send: false,
+                receive: true,
+            },
+            "inactive" => Self {
+                send: false,
+                receive: false,
+            },
+            _ => return None,
+        })
+    }
+
+    const fn name(self) -> &'static str {
+        match (self.send, self.receive) {
+            (true, true) => "sendrecv",
+            (true, false) => "sendonly",
+            (false, true) => "recvonly",
+            (false, false) => "inactive",
+        }
+    }
+
+    /// The same seen from the other end (RFC 3264 6.1).
+    const fn mirrored(self) -> Self {
+        Self {
+            send: self.receive,
+            receive: self.send,
+        }
+    }
+}
+
+/// Number and version of our description (RFC 8866 5.2).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Version {
+    pub(crate) id: u64,
+    pub(crate) version: u64,
+}
+
+/// Parses a description within the limits.
+pub(crate) fn parse(text: &str) -> Result<Session, MediaError> {
+    if text.len() > SDP_BYTES_MAX {
+        return Err(MediaError::TooLong);
+    }
+    let session = Session::parse(text.as_bytes()).map_err(|_| MediaError::Malformed("it is no SDP"))?;
+    match session.medias.len() {
+        0 => Err(MediaError::Malformed("it has no media line")),
+        n if n > MEDIA_MAX => Err(MediaError::Malformed("it has too many media lines")),
+        _ => Ok(session),
+    }
+}
+
+/// What a media line of audio says.
+struct Stream {
+    codecs: Vec<(u8, Codec)>,
+    events: Vec<(u8, u32)>,
+    comfort_noise: bool,
+    address: IpAddr,
+    port: u16,
+    rtcp: Option<SocketAddr>,
+    mux: bool,
+    direction: Direction,
+    cryptos: Vec<CryptoLine>,
+    secure: bool,
+}
+
+fn values<'a>(media: &'a Media, name: &'a str) -> impl Iterator<Item = &'a str> {
+    media
+        .attributes
+        .iter()
+        .filter(move |a| a.attribute == name)
+        .map(|a| a.value.as_deref().unwrap_or(""))
+}
+
+fn address(c: &Connection) -> Result<IpAddr, MediaError> {
+    // Names are not looked up: a description must not make us ask a name server of the peer's choice.
+    let text = c.connection_address.split('/').next().unwrap_or("");
+    text.parse()
+        .map_err(|_| MediaError::Malformed("its address is not numeric"))
+}
+
+/// Reads a media line; `None` if it is none we could ever speak.
+fn stream(session: &Session, media: &Media) -> Result<Option<Stream>, MediaError> {
+    let (plain, secure) = match media.proto.as_str() {
+        "RTP/AVP" | "RTP/AVPF" => (true, false),
+        "RTP/SAVP" | "RTP/SAVPF" => (false, true),
+        _ => (false, false),
+    };
+    if media.media != "audio" || media.port == 0 || !(plain || secure) {
+        return Ok(None);
+    }
+    let formats: Vec<u8> = media
+        .fmt
+        .split_ascii_whitespace()
+        .take(FORMATS_MAX)
+        .filter_map(|f| f.parse().ok())
+        .filter(|&f| f < 128)
+        .collect();
+    let map = |pt: u8| {
+        values(media, "rtpmap").find_map(|v| {
+            let (n, rest) = v.trim().split_once(' ')?;
+            (n.parse() == Ok(pt)).then(|| rest.trim())
+        })
+    };
+    let (mut codecs, mut events, mut comfort_noise) = (Vec::new(), Vec::new(), false);
+    for pt in formats {
+        let Some(encoding) = map(pt) else {
+            codecs.extend(
+                Codec::ALL
+                    .into_iter()
+                    .filter(|c| c.is_static() && c.payload_type() == pt)
+                    .map(|c| (pt, c)),
+            );
+            comfort_noise |= pt == COMFORT_NOISE;
+            continue;
+        };
+        let mut parts = encoding.split('/');
+        let (name, clock) = (
+            parts.next().unwrap_or(""),
+            parts
+                .next()
+                .and_then(|c| c.trim().parse::<u32>().ok())
+                .unwrap_or(0),
+        );
+        if name.eq_ignore_ascii_case("telephone-event") && matches!(clock, 8_000 | 16_000 | 48_000) {
+            events.push((pt, clock));
+        } else if name.eq_ignore_ascii_case("CN") {
+            comfort_noise |= pt == COMFORT_NOISE;
+        } else if let Some(codec) = Codec::from_name(name)
+            && codec.clock_hz() == clock
+        {
+            codecs.push((pt, codec));
+        }
+    }
+    let connection = media.connections.first().or(session.connection.as_ref());
+    let address = address(connection.ok_or(MediaError::Malformed("it has no connection line"))?)?;
+    let direction =
+        |attributes: &[Attribute]| attributes.iter().find_map(|a| Direction::from_name(&a.attribute));
+    let rtcp = values(media, "rtcp").next().and_then(|v| {
+        let mut words = v.split_ascii_whitespace();
+        let port = words.next()?.parse().ok().filter(|&p: &u16| p != 0)?;
+        let ip = words.nth(2).map_or(Some(address), |ip| ip.parse().ok())?;
+        Some(SocketAddr::new(ip, port))
+    });
+    Ok(Some(Stream {
+        codecs,
+        events,
+        comfort_noise,
+        address,
+        port: media.port,
+        rtcp,
+        mux: values(media, "rtcp-mux").next().is_some(),
+        direction: direction(&media.attributes)
+            .or_else(|| direction(&session.attributes))
+            .unwrap_or(Direction::BOTH),
+        cryptos: values(media, "crypto")
+            .take(16)
+            .filter_map(CryptoLine::parse)
+            .collect(),
+        secure,
+    }))
+}
+
+impl Stream {
+    /// The events to send: those on the codec's own clock if there are any.
+    fn events_for(&self, codec: Codec) -> Option<(u8, u32)> {
+        self.events
+            .iter()
+            .find(|e| e.1 == codec.clock_hz())
+            .or(self.events.first())
+            .copied()
+    }
+
+    fn remote(&self) -> Option<SocketAddr> {
+        (!self.address.is_unspecified()).then(|| SocketAddr::new(self.address, self.port))
+    }
+
+    fn remote_rtcp(&self) -> Option<SocketAddr> {
+        let remote = self.remote()?;
+        if self.mux {
+            return Some(remote);
+        }
+        self.rtcp
+            .or_else(|| Some(SocketAddr::new(remote.ip(), remote.port().checked_add(1)?)))
+    }
+
+    /// The direction with the old way of holding in it: an address of zero wants to hear nothing (RFC 3264 8.4).
+    fn effective_direction(&self) -> Direction {
+        Direction {
+            receive: self.direction.receive && !self.address.is_unspecified(),
+            ..self.direction
+        }
+    }
+
+    fn check_family(&self, local: &Local) -> Result<(), MediaError> {
+        if self.address.is_unspecified() || self.address.is_ipv4() == local.advertise.is_ipv4() {
+            Ok(())
+        } else {
+            Err(MediaError::AddressFamily)
+        }
+    }
+}
+
+/// Answers an offer. `current` is the codec in use, which is kept if it is offered again.
+pub(crate) fn answer(
+    offer: &str,
+    local: &Local,
+    current: Option<Codec>,
+    v: Version,
+) -> Result<(Agreed, String), MediaError> {
+    let session = parse(offer)?;
+    let mut why = MediaError::NothingInCommon;
+    for (index, media) in session.medias.iter().enumerate() {
+        let Some(s) = stream(&session, media)? else {
+            continue;
+        };
+        if let Err(e) = s.check_family(local) {
+            why = e;
+            continue;
+        }
+        let common = |c: Codec| s.codecs.iter().find(|(_, o)| *o == c).copied();
+        let keep = current.filter(|c| local.codecs.contains(c)).and_then(common);
+        let Some((pt, codec)) = keep.or_else(|| local.codecs.iter().copied().find_map(common)) else {
+            continue;
+        };
+        let line = s
+            .cryptos
+            .iter()
+            .filter(|_| local.srtp != SrtpPolicy::Off)
+            .min_by_key(|c| c.suite as u8);
+        if line.is_none() && (s.secure || local.srtp == SrtpPolicy::Required) {
+            if local.srtp != SrtpPolicy::Off {
+                why = MediaError::EncryptionRequired;
+            }
+            continue;
+        }
+        let keys = line.map(|l| Keys {
+            suite: l.suite,
+            ours: local.keys[l.suite as usize].clone(),
+            theirs: l.key.clone(),
+        });
+        let events = s.events_for(codec);
+        let offered = s.effective_direction();
+        let agreed = Agreed {
+            receive: vec![(pt, codec)],
+            send: (pt, codec),
+            receive_events: events.into_iter().collect(),
+            send_events: events,
+            remote: s.remote(),
+            remote_rtcp: s.remote_rtcp(),
+            mux: s.mux,
+            may_send: offered.receive,
+            may_receive: offered.send,
+            keys: keys.clone(),
+        };
+        let ours = keys.zip(line).map(|(k, l)| CryptoLine {
+            tag: l.tag,
+            suite: k.suite,
+            key: k.ours,
+        });
+        let noise = s.comfort_noise && codec.clock_hz() == 8_000;
+        let mut out = blank(local, v);
+        for (i, m) in session.medias.iter().enumerate() {
+            if i == index {
+                out.medias.push(line_of(
+                    local,
+                    &[(pt, codec)],
+                    &agreed.receive_events,
+                    noise,
+                    &m.proto,
+                    ours.as_slice(),
+                    s.mux,
+                    offered.mirrored(),
+                ));
+            } else {
+                out.medias.push(refused(m));
+            }
+        }
+        return Ok((agreed, write(&out)?));
+    }
+    Err(why)
+}
+
+/// An offer of all our codecs, `current` first.
+pub(crate) fn offer(local: &Local, current: Option<Codec>, v: Version) -> Result<String, MediaError> {
+    let mut codecs: Vec<_> = local.codecs.iter().map(|&c| (c.payload_type(), c)).collect();
+    codecs.sort_by_key(|(_, c)| Some(*c) != current);
+    let events = our_events(local);
+    let cryptos: Vec<_> = match local.srtp {
+        SrtpPolicy::Off => Vec::new(),
+        _ => Suite::ALL
+            .into_iter()
+            .zip(1..)
+            .map(|(suite, tag)| CryptoLine {
+                tag,
+                suite,
+                key: local.keys[suite as usize].clone(),
+            })
+            .collect(),
+    };
+    let proto = if local.srtp == SrtpPolicy::Required {
+        "RTP/SAVP"
+    } else {
+        "RTP/AVP"
+    };
+    let mut out = blank(local, v);
+    out.medias.push(line_of(
+        local,
+        &codecs,
+        &events,
+        codecs.iter().any(|c| c.1.clock_hz() == 8_000),
+        proto,
+        &cryptos,
+        true,
+        Direction::BOTH,
+    ));
+    write(&out)
+}
+
+fn our_events(local: &Local) -> Vec<(u8, u32)> {
+    let has = |clock| local.codecs.iter().any(|c| c.clock_hz() == clock);
+    [(EVENT_8000, 8_000), (EVENT_48000, 48_000)]
+        .into_iter()
+        .filter(|e| has(e.1))
+        .collect()
+}
+
+/// Takes the answer to [`offer`].
+pub(crate) fn accept(answer: &str, local: &Local) -> Result<Agreed, MediaError> {
+    let session = parse(answer)?;
+    let media = session.medias.first().ok_or(MediaError::NothingInCommon)?;
+    let s = stream(&session, media)?.ok_or(MediaError::NothingInCommon)?;
+    s.check_family(local)?;
+    let send = s
+        .codecs
+        .iter()
+        .copied()
+        .find(|(_, c)| local.codecs.contains(c))
+        .ok_or(MediaError::NothingInCommon)?;
+    // We may be sent whatever we offered under our own numbers, and some peers use the answer's.
+    let mut receive: Vec<_> = local.codecs.iter().map(|&c| (c.payload_type(), c)).collect();
+    receive.retain(|(pt, c)| {
+        s.codecs.iter().any(|a| a.1 == *c) && !s.codecs.iter().any(|a| a.0 == *pt && a.1 != *c)
+    });
+    receive.extend(s.codecs.iter().copied().filter(|a| local.codecs.contains(&a.1)));
+    receive.sort_by_key(|r| *r != send);
+    receive.dedup();
+    let send_events = s.events_for(send.1);
+    let mut receive_events = our_events(local);
+    receive_events.extend(send_events);
+    receive_events.dedup();
+    if send_events.is_none() {
+        receive_events.clear();
+    }
+    let line = s.cryptos.first().filter(|_| local.srtp != SrtpPolicy::Off);
+    if line.is_none() && (s.secure || local.srtp == SrtpPolicy::Required) {
+        return Err(MediaError::EncryptionRequired);
+    }
+    let theirs = s.effective_direction();
+    Ok(Agreed {
+        receive,
+        send,
+        receive_events,
+        send_events,
+        remote: s.remote(),
+        remote_rtcp: s.remote_rtcp(),
+        mux: s.mux,
+        may_send: theirs.receive,
+        may_receive: theirs.send,
+        keys: line.map(|l| Keys {
+            suite: l.suite,
+            ours: local.keys[l.suite as usize].clone(),
+            theirs: l.key.clone(),
+        }),
+    })
+}
+
+fn blank(local: &Local, v: Version) -> Session {
+    let mut s = Session::new(
+        Origin::with_ip_addr(v.id.to_string(), v.version, local.advertise),
+        "-",
+    );
+    s.set_connection(Connection::from_ip_addr(local.advertise));
+    s.add_time(Time::new(0, 0));
+    s
+}
+
+fn refused(m: &Media) -> Media {
+    Media {
+        media: m.media.clone(),
+        port: 0,
+        num_ports: None,
+        proto: m.proto.clone(),
+        fmt: m.fmt.clone(),
+        media_title: None,
+        connections: Vec::new(),
+        bandwidths: Vec::new(),
+        key: None,
+        attributes: Vec::new(),
+    }
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is one part of the media line, named where it is called"
+)]
+fn line_of(
+    local: &Local,
+    codecs: &[(u8, Codec)],
+    events: &[(u8, u32)],
+    noise: bool,
+    proto: &str,
+    cryptos: &[CryptoLine],
+    mux: bool,
+    direction: Direction,
+) -> Media {
+    let mut formats: Vec<String> = codecs.iter().map(|(pt, _)| pt.to_string()).collect();
+    formats.extend(events.iter().map(|(pt, _)| pt.to_string()));
+    if noise {
+        formats.push(COMFORT_NOISE.to_string());
+    }
+    let mut m = Media {
+        media: "audio".into(),
+        port: local.rtp_port,
+        num_ports: None,
+        proto: proto.into(),
+        fmt: formats.join(" "),
+        media_title: None,
+        connections: Vec::new(),
+        bandwidths: Vec::new(),
+        key: None,
+        attributes: Vec::new(),
+    };
+    for (pt, c) in codecs {
+        // Opus is always written with two channels (RFC 7587 7).
+        let channels = if *c == Codec::Opus { "/2" } else { "" };
+        m.add_attribute_with_value("rtpmap", format!("{pt} {}/{}{channels}", c.name(), c.clock_hz()));
+        if *c == Codec::Opus {
+            m.add_attribute_with_value(
+                "fmtp",
+                format!("{pt} useinbandfec=1;maxplaybackrate=16000;stereo=0"),
+            );
+        }
+    }
+    for (pt, clock) in events {
+        m.add_attribute_with_value("rtpmap", format!("{pt} telephone-event/{clock}"));
+        m.add_attribute_with_value("fmtp", format!("{pt} 0-15"));
+    }
+    for c in cryptos {
+        m.add_attribute_with_value("crypto", c.value().as_str());
+    }
+    m.add_attribute_with_value("ptime", "20");
+    if mux {
+        m.add_attribute_from_str("rtcp-mux");
+    }
+    m.add_attribute_from_str(direction.name());
+    m
+}
+
+fn write(s: &Session) -> Result<String, MediaError> {
+    let mut out = Vec::new();
+    s.write(&mut out)
+        .map_err(|_| MediaError::Malformed("the answer cannot be written"))?;
+    String::from_utf8(out).map_err(|_| MediaError::Malformed("the answer is not text"))
+}
