@@ -12,4 +12,6 @@ pub mod details;
 pub mod hours;
 pub mod policy;
 pub mod search;
+#[cfg(test)]
+mod tests_rng;
 pub mod turn;

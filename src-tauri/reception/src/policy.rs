@@ -319,13 +319,35 @@ impl Policy {
         })
     }
 
-    /// Every script without placeholders of the caller's, in its final words: what can be rendered ahead of a call.
+    /// The words of `script` sentence by sentence, the first apart from the rest: at most two parts. The emergency
+    /// script is said so, since only its first sentence may not be interrupted.
+    #[must_use]
+    pub fn sentences(&self, language: &str, script: Script) -> Vec<String> {
+        let all = self.say(language, script, &[]);
+        match all
+            .find(['.', '!', '?'])
+            .and_then(|i| all.split_at_checked(i + 1))
+        {
+            Some((first, rest)) if !rest.trim().is_empty() => vec![first.to_owned(), rest.trim().to_owned()],
+            _ => vec![all],
+        }
+    }
+
+    /// Every script without placeholders of its own, in its final words and the parts it is said in: what can be
+    /// rendered ahead of a call.
     #[must_use]
     pub fn fixed_prompts(&self, language: &str) -> Vec<(Script, String)> {
-        Script::ALL
+        let fixed = Script::ALL
             .iter()
-            .filter(|s| s.placeholders().iter().all(|p| *p == "clinic"))
-            .map(|s| (*s, self.say(language, *s, &[])))
+            .filter(|s| s.placeholders().iter().all(|p| *p == "clinic"));
+        fixed
+            .flat_map(|s| {
+                let parts = match s {
+                    Script::Emergency => self.sentences(language, *s),
+                    _ => vec![self.say(language, *s, &[])],
+                };
+                parts.into_iter().map(|p| (*s, p))
+            })
             .collect()
     }
 }

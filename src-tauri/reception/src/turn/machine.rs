@@ -5,7 +5,7 @@ use super::{SegmentId, TurnEffect, TurnEvent, Watchdog};
 use anteroom_types::{Mono, Pii, Purpose};
 
 /// One frame of the detector in milliseconds.
-const FRAME_MS: u64 = 32;
+pub(super) const FRAME_MS: u64 = 32;
 /// A gap in the voice that ends an onset which never became a segment.
 const ONSET_GAP_MS: u64 = 96;
 /// Voiced milliseconds that are worth decoding although they are too short for a segment, when a yes or no is due.
@@ -15,32 +15,26 @@ const UNCLEAR_MS: u64 = 400;
 /// Turns whose transcript may be outstanding at once. When full the oldest is given up, as if its watchdog had fired.
 const PENDING_MAX: usize = 4;
 
-/// What a listener says to show that they listen; it does not interrupt.
-const BACKCHANNELS: [&str; 16] = [
-    "mhm", "mm", "mmm", "hm", "hmm", "uh", "huh", "um", "er", "erm", "ah", "oh", "okay", "ok", "right",
-    "yeah",
-];
-
 /// Turn taking for one call. See the module.
 #[derive(Debug, Clone)]
 pub struct TurnTaker {
-    cfg: TurnConfig,
-    now: Mono,
+    pub(super) cfg: TurnConfig,
+    pub(super) now: Mono,
     /// End of the newest frame.
-    media: Mono,
-    expectation: Expectation,
-    speech: Speech,
-    playback: Playback,
-    pending: Vec<Pending>,
-    resumed: Option<Cut>,
-    segments: u32,
+    pub(super) media: Mono,
+    pub(super) expectation: Expectation,
+    pub(super) speech: Speech,
+    pub(super) playback: Playback,
+    pub(super) pending: Vec<Pending>,
+    pub(super) resumed: Option<Cut>,
+    pub(super) segments: u32,
     /// The last time either side did anything.
-    quiet_since: Mono,
-    silences: u32,
+    pub(super) quiet_since: Mono,
+    pub(super) silences: u32,
 }
 
 #[derive(Debug, Clone)]
-enum Speech {
+pub(super) enum Speech {
     Quiet,
     /// Voice, not yet long enough to be speech.
     Onset(Onset),
@@ -53,46 +47,46 @@ enum Speech {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Onset {
-    first: Mono,
-    last: Mono,
-    voiced_ms: u64,
-    strong_ms: u64,
+pub(super) struct Onset {
+    pub(super) first: Mono,
+    pub(super) last: Mono,
+    pub(super) voiced_ms: u64,
+    pub(super) strong_ms: u64,
 }
 
 #[derive(Debug, Clone)]
-struct Speaking {
-    segment: SegmentId,
-    start: Mono,
-    first: Mono,
-    last_voiced: Mono,
-    last_strong: Mono,
-    voiced_ms: u64,
+pub(super) struct Speaking {
+    pub(super) segment: SegmentId,
+    pub(super) start: Mono,
+    pub(super) first: Mono,
+    pub(super) last_voiced: Mono,
+    pub(super) last_strong: Mono,
+    pub(super) voiced_ms: u64,
     /// The detector's state, with hysteresis.
-    voice: bool,
-    guess: Option<Guess>,
+    pub(super) voice: bool,
+    pub(super) guess: Option<Guess>,
 }
 
 /// A speculation that was asked for.
 #[derive(Debug, Clone, Copy)]
-struct Guess {
-    end: Mono,
+pub(super) struct Guess {
+    pub(super) end: Mono,
     /// Asked while the caller was still speaking, to judge an interruption.
-    peek: bool,
-    complete: bool,
-    words: Option<bool>,
+    pub(super) peek: bool,
+    pub(super) complete: bool,
+    pub(super) words: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Cut {
-    segment: SegmentId,
-    start: Mono,
-    first: Mono,
-    end: Mono,
+pub(super) struct Cut {
+    pub(super) segment: SegmentId,
+    pub(super) start: Mono,
+    pub(super) first: Mono,
+    pub(super) end: Mono,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Playback {
+pub(super) enum Playback {
     Silent,
     Playing {
         since: Mono,
@@ -339,60 +333,6 @@ impl TurnTaker {
         })
     }
 
-    fn count_over_playback(&mut self, voiced: bool, out: &mut Vec<TurnEffect>) {
-        let Playback::Playing {
-            since,
-            interruptible: true,
-            voiced_ms,
-        } = &mut self.playback
-        else {
-            return;
-        };
-        *voiced_ms = if voiced { *voiced_ms + FRAME_MS } else { 0 };
-        if *voiced_ms >= self.cfg.barge_in_ms
-            && let Speech::Speaking(s) = &self.speech
-        {
-            out.push(TurnEffect::PausePlayback);
-            self.playback = Playback::Paused {
-                since: self.now,
-                began: *since,
-                segment: s.segment,
-                peeked: false,
-            };
-        }
-    }
-
-    fn drop_if_interruptible(&mut self, out: &mut Vec<TurnEffect>) {
-        let drop = match self.playback {
-            Playback::Silent => false,
-            Playback::Playing { interruptible, .. } => interruptible,
-            Playback::Paused { .. } => true,
-        };
-        if drop {
-            self.playback = Playback::Silent;
-            self.quiet_since = self.now;
-            out.push(TurnEffect::DropPlayback);
-        }
-    }
-
-    fn resume(&mut self, out: &mut Vec<TurnEffect>) {
-        if let Playback::Paused { began, since, .. } = self.playback {
-            self.playback = Playback::Playing {
-                // What was spent paused is not held against the playback's limit.
-                since: began.plus_ms(self.now.ms_since(since)),
-                interruptible: true,
-                voiced_ms: 0,
-            };
-            out.push(TurnEffect::ResumePlayback);
-        }
-    }
-
-    /// Whether `text` over our own speech means that the caller wants the word.
-    fn interrupts(&self, text: &Pii<String>) -> bool {
-        let text = text.open(Purpose::Conversation);
-        has_words(text) && (self.expectation == Expectation::YesNo || !is_backchannel(text))
-    }
-
     fn speculative(
         &mut self,
         segment: SegmentId,
@@ -613,98 +553,12 @@ impl TurnTaker {
         };
         self.end_turn(cut, s.voiced_ms, forced, out);
     }
-
-    fn playback_deadlines(&mut self, out: &mut Vec<TurnEffect>) {
-        match self.playback {
-            Playback::Silent => {}
-            Playback::Playing { since, .. } => {
-                if self.now.ms_since(since) >= self.cfg.playback_ms_max {
-                    self.playback = Playback::Silent;
-                    self.quiet_since = self.now;
-                    out.push(TurnEffect::WatchdogFired {
-                        which: Watchdog::Playback,
-                    });
-                    out.push(TurnEffect::DropPlayback);
-                }
-            }
-            Playback::Paused {
-                since,
-                segment,
-                peeked,
-                began,
-            } => {
-                let paused_ms = self.now.ms_since(since);
-                if !peeked && paused_ms >= self.cfg.verdict_ms / 2 {
-                    self.playback = Playback::Paused {
-                        since,
-                        segment,
-                        peeked: true,
-                        began,
-                    };
-                    self.peek(segment, out);
-                }
-                if paused_ms >= self.cfg.verdict_ms {
-                    self.verdict(segment, out);
-                }
-            }
-        }
-    }
-
-    /// Asks what was said so far while the caller still speaks, so that the verdict has words to go by.
-    fn peek(&mut self, segment: SegmentId, out: &mut Vec<TurnEffect>) {
-        if let Speech::Speaking(s) = &mut self.speech
-            && s.segment == segment
-            && s.guess.is_none()
-        {
-            s.guess = Some(Guess {
-                end: s.last_voiced,
-                peek: true,
-                complete: false,
-                words: None,
-            });
-            out.push(TurnEffect::Speculate {
-                segment,
-                start: s.start,
-                end: s.last_voiced,
-            });
-        }
-    }
-
-    /// The pause may last no longer. Words dropped the playback when they came; without words, a caller who still
-    /// speaks has the floor, and one who is silent again has coughed. Words that come later still count.
-    fn verdict(&mut self, segment: SegmentId, out: &mut Vec<TurnEffect>) {
-        match std::mem::replace(&mut self.speech, Speech::Quiet) {
-            Speech::Speaking(s) if s.voice => {
-                self.speech = Speech::Speaking(s);
-                self.drop_if_interruptible(out);
-            }
-            Speech::Speaking(s) if s.segment == segment => {
-                self.resumed = Some(Cut {
-                    segment,
-                    start: s.start,
-                    first: s.first,
-                    end: s.guess.map_or(s.last_voiced, |g| g.end),
-                });
-                self.resume(out);
-            }
-            other => {
-                self.speech = other;
-                self.resume(out);
-            }
-        }
-    }
 }
 
 fn minus_ms(m: Mono, ms: u64) -> Mono {
     Mono(m.0.saturating_sub(ms * 1000))
 }
 
-fn has_words(text: &str) -> bool {
+pub(super) fn has_words(text: &str) -> bool {
     text.chars().any(char::is_alphanumeric)
-}
-
-fn is_backchannel(text: &str) -> bool {
-    text.split(|c: char| !c.is_alphanumeric())
-        .filter(|w| !w.is_empty())
-        .all(|w| BACKCHANNELS.iter().any(|b| b.eq_ignore_ascii_case(w)))
 }

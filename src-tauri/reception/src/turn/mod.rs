@@ -14,6 +14,7 @@
 //! * A word too short for the detector ("yes") is still decoded when a yes or a no is expected.
 //! * Whatever came before, ticks alone lead to an effect within [`TurnConfig::effect_ms_max`]: the line cannot go mute.
 
+mod barge_in;
 mod config;
 mod machine;
 #[cfg(test)]
