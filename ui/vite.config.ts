@@ -1,7 +1,6 @@
 import { paraglideVitePlugin } from '@inlang/paraglide-js';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
-import { defineConfig } from 'vitest/config';
-
+import { defineConfig } from 'vite';
 export default defineConfig({
   plugins: [
     paraglideVitePlugin({
@@ -19,5 +18,4 @@ export default defineConfig({
     reportCompressedSize: false,
   },
   server: { proxy: { '/api': { target: 'http://127.0.0.1:8480', ws: true } } },
-  test: { environment: 'node', include: ['src/**/*.test.ts'] },
 });

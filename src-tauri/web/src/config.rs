@@ -7,6 +7,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Shortest passcode that is taken, in characters.
 pub(crate) const PASSCODE_CHARS_MIN: usize = 12;
@@ -61,6 +62,8 @@ pub struct WebConfig {
     pub session_minutes: u32,
     /// The bearer token for `/metrics`. With none, only peers on this machine may read them.
     pub metrics_token: Option<String>,
+    /// How long a listener to the live stream may take nothing before it is dropped.
+    pub slow_listener_after: Duration,
 }
 
 impl Default for WebConfig {
@@ -72,6 +75,7 @@ impl Default for WebConfig {
             allowed_hosts: Vec::new(),
             session_minutes: 12 * 60,
             metrics_token: None,
+            slow_listener_after: Duration::from_secs(10),
         }
     }
 }
@@ -85,6 +89,7 @@ impl fmt::Debug for WebConfig {
             .field("allowed_hosts", &self.allowed_hosts)
             .field("session_minutes", &self.session_minutes)
             .field("metrics_token", &self.metrics_token.as_ref().map(|_| "[secret]"))
+            .field("slow_listener_after", &self.slow_listener_after)
             .finish()
     }
 }

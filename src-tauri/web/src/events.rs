@@ -1,7 +1,8 @@
 //! The live event stream.
 //!
 //! Each listener reads from the engine's bounded broadcast channel. A listener that falls behind it is sent a new
-//! snapshot; one whose socket takes nothing for [`SEND_TIME_MAX`] is dropped. Either way nobody else waits for it.
+//! snapshot; one whose socket takes nothing for
+//! `WebConfig::slow_listener_after` is dropped. Either way nobody else waits for it.
 
 use crate::guard::{SignedIn, check_origin, now_wall};
 use crate::reply::Reply;
@@ -22,8 +23,6 @@ use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
-/// How long a listener's socket may take nothing.
-const SEND_TIME_MAX: Duration = Duration::from_secs(10);
 /// How often a listener is pinged.
 const PING_EVERY: Duration = Duration::from_secs(20);
 /// A listener that has sent nothing, not even a pong, for this long is gone.
@@ -102,7 +101,7 @@ impl Listener {
                 code,
                 reason: Utf8Bytes::from_static(reason),
             }));
-            let _ = timeout(SEND_TIME_MAX, self.socket.send(frame)).await;
+            let _ = timeout(self.shared.slow_listener_after, self.socket.send(frame)).await;
         }
     }
 
@@ -174,7 +173,7 @@ impl Listener {
     }
 
     async fn put(&mut self, message: Message) -> Result<(), Over> {
-        match timeout(SEND_TIME_MAX, self.socket.send(message)).await {
+        match timeout(self.shared.slow_listener_after, self.socket.send(message)).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(Over::Gone),
         }

@@ -27,6 +27,7 @@ pub(crate) struct Shared {
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) metrics_token: Option<String>,
     pub(crate) session_length: Duration,
+    pub(crate) slow_listener_after: Duration,
     /// Named after the port: cookies are shared by all ports of a host.
     pub(crate) cookie: String,
     pub(crate) tls: bool,

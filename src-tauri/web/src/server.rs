@@ -135,6 +135,7 @@ pub async fn serve(
         allowed_hosts: config.allowed_hosts,
         metrics_token: config.metrics_token,
         session_length: Duration::from_secs(u64::from(config.session_minutes.max(1)) * 60),
+        slow_listener_after: config.slow_listener_after,
         cookie: format!("anteroom_{}", addr.port()),
         tls: tls.is_some(),
         stopping,

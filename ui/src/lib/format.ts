@@ -1,5 +1,8 @@
 // Numbers and times in the reader's language.
-import { getLocale } from '../paraglide/runtime';
+import { getLocale as language } from '../paraglide/runtime';
+
+/** The language with the country whose habits we keep: English here is British. */
+const getLocale = (): string => (language() === 'en' ? 'en-GB' : language());
 
 /** 4:05, or 1:04:05 from an hour on. */
 export function duration(ms: number): string {

@@ -1,0 +1,276 @@
+//! An engine that is driven by hand: real events, a real board, no telephone.
+
+use anteroom_api::{
+    ApiError, CallDetail, CallsPage, CallsQuery, Check, CheckStatus, EngineState, EntryDetail, HealthReport,
+    LiveBoard, LiveEvent, OpenState, RecogniserHealth, RecogniserState, SearchRequest, Snapshot, TaskDto,
+    TasksPage, TrunkState, TrunkStatus, board,
+};
+use anteroom_types::knowledge::{EntryStatus, KnowledgeEntry};
+use anteroom_types::{CallEvent, CallId, EntryId, EventKind, Mono, TraceId, Wall};
+use anteroom_web::{Answer, Engine};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::broadcast;
+
+/// The clock.
+pub fn now() -> Wall {
+    let ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    Wall(i64::try_from(ms).unwrap())
+}
+
+/// The engine.
+pub struct Fake {
+    inner: Mutex<Inner>,
+    sender: broadcast::Sender<LiveEvent>,
+}
+
+struct Inner {
+    board: LiveBoard,
+    record: BTreeMap<CallId, Vec<CallEvent<String>>>,
+    entries: Vec<KnowledgeEntry>,
+}
+
+/// A call that is being played.
+#[derive(Clone, Copy)]
+pub struct Line {
+    /// The call.
+    pub id: CallId,
+    seq: u32,
+}
+
+impl Fake {
+    /// An engine whose live channel holds `capacity` events.
+    pub fn new(capacity: usize) -> Arc<Self> {
+        let board = LiveBoard::new(TraceId::new(now(), rand::random()), state(), Vec::new());
+        Arc::new(Self {
+            inner: Mutex::new(Inner {
+                board,
+                record: BTreeMap::new(),
+                entries: entries(),
+            }),
+            sender: broadcast::channel(capacity).0,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    /// A call arrives.
+    pub fn ring(&self, from: &str) -> Line {
+        let mut line = Line {
+            id: CallId::new(now(), rand::random()),
+            seq: 0,
+        };
+        self.say(
+            &mut line,
+            EventKind::Offered {
+                from: from.into(),
+                to: "reception".into(),
+                trunk: "main".into(),
+            },
+        );
+        line
+    }
+
+    /// Something happens in a call.
+    pub fn say(&self, line: &mut Line, kind: EventKind<String>) {
+        line.seq += 1;
+        let event = CallEvent {
+            call: line.id,
+            trace: TraceId::from_u128(line.id.to_u128()),
+            seq: line.seq,
+            at: now(),
+            mono: Mono::from_ms(u64::from(line.seq) * 100),
+            kind,
+        };
+        let mut inner = self.lock();
+        if !matches!(event.kind, EventKind::Partial { .. }) {
+            inner.record.entry(line.id).or_default().push(event.clone());
+        }
+        for e in inner.board.call_event(event) {
+            let _ = self.sender.send(e);
+        }
+    }
+
+    /// The state changes.
+    pub fn change(&self, change: impl FnOnce(&mut EngineState)) {
+        let mut inner = self.lock();
+        let mut state = inner.board.state().clone();
+        change(&mut state);
+        if let Some(e) = inner.board.set_state(state) {
+            let _ = self.sender.send(e);
+        }
+    }
+}
+
+fn state() -> EngineState {
+    EngineState {
+        clinic: "The sample clinic".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        automation: true,
+        draining: false,
+        open: Some(OpenState {
+            open: true,
+            changes_at: Some(Wall(now().0 + 3 * 3_600_000)),
+        }),
+        recogniser: RecogniserState {
+            rung: "whisper:demo-clinic-en".into(),
+            demonstration: true,
+            health: RecogniserHealth::Ok,
+        },
+        trunks: vec![TrunkState {
+            name: "main".into(),
+            status: TrunkStatus::Up,
+            detail: None,
+        }],
+        calls_up: 0,
+        calls_max: 8,
+    }
+}
+
+fn entries() -> Vec<KnowledgeEntry> {
+    let entry = |id: &str, version, title: &str, answer: &str, questions: &[&str]| KnowledgeEntry {
+        id: EntryId::new(id).unwrap(),
+        version,
+        language: "en".into(),
+        title: title.into(),
+        questions: questions.iter().map(|q| (*q).to_owned()).collect(),
+        answer: answer.into(),
+        status: EntryStatus::Approved,
+        approved_by: Some("sample approver".into()),
+        approved_at: Some(Wall(1_790_000_000_000)),
+        expires_at: None,
+        source: Some("sample-clinic.md".into()),
+    };
+    vec![
+        entry(
+            "opening-hours",
+            3,
+            "Opening hours",
+            "We are open Monday to Friday, from eight in the morning until half past six.",
+            &["When are you open?", "What time do you open?"],
+        ),
+        entry(
+            "weekend-hours",
+            1,
+            "Weekend hours",
+            "We are closed at the weekend.",
+            &["Are you open on Saturday?"],
+        ),
+        entry(
+            "parking",
+            2,
+            "Parking",
+            "There is a car park behind the building with twelve spaces.",
+            &["Where can I park?"],
+        ),
+    ]
+}
+
+impl Engine for Fake {
+    fn snapshot(&self) -> Snapshot {
+        self.lock().board.snapshot(now())
+    }
+
+    fn since(&self, epoch: TraceId, seq: u64) -> Option<Vec<LiveEvent>> {
+        self.lock().board.since(epoch, seq)
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<LiveEvent> {
+        self.sender.subscribe()
+    }
+
+    fn health(&self) -> HealthReport {
+        let check = Check {
+            name: "store".into(),
+            status: CheckStatus::Ok,
+            detail: "the record is open".into(),
+            hint: None,
+        };
+        let draining = self.lock().board.state().draining;
+        HealthReport::of(vec![check], draining)
+    }
+
+    fn metrics(&self) -> String {
+        let up = self.lock().board.snapshot(now()).calls.len();
+        format!("# TYPE anteroom_calls_up gauge\nanteroom_calls_up {up}\n")
+    }
+
+    fn calls(&self, query: CallsQuery) -> Answer<'_, CallsPage> {
+        Box::pin(async move {
+            let inner = self.lock();
+            let calls: Vec<_> = inner
+                .record
+                .iter()
+                .rev()
+                .filter(|(id, _)| query.before.is_none_or(|b| **id < b))
+                .take(query.rows() as usize)
+                .filter_map(|(_, events)| board::summarise(events))
+                .collect();
+            let next = (calls.len() == query.rows() as usize)
+                .then(|| calls.last().map(|c| c.id))
+                .flatten();
+            Ok(CallsPage { calls, next })
+        })
+    }
+
+    fn search_calls(&self, request: SearchRequest) -> Answer<'_, CallsPage> {
+        Box::pin(async move {
+            let wanted = request.text.to_lowercase();
+            let inner = self.lock();
+            let calls = inner
+                .record
+                .values()
+                .filter(|events| {
+                    events.iter().any(|e| match &e.kind {
+                        EventKind::Heard { text, .. } | EventKind::Said { text, .. } => {
+                            text.to_lowercase().contains(&wanted)
+                        }
+                        _ => false,
+                    })
+                })
+                .filter_map(|events| board::summarise(events))
+                .collect();
+            Ok(CallsPage { calls, next: None })
+        })
+    }
+
+    fn call(&self, id: CallId) -> Answer<'_, CallDetail> {
+        Box::pin(async move {
+            let inner = self.lock();
+            let events = inner.record.get(&id).cloned().unwrap_or_default();
+            let summary = board::summarise(&events).ok_or_else(|| ApiError::not_found("call"))?;
+            let tasks: Vec<TaskDto> = events.iter().filter_map(board::task_of).collect();
+            Ok(CallDetail {
+                summary,
+                events,
+                tasks,
+                recording: None,
+            })
+        })
+    }
+
+    fn tasks(&self) -> Answer<'_, TasksPage> {
+        Box::pin(async move {
+            Ok(TasksPage {
+                tasks: self.lock().board.snapshot(now()).tasks,
+            })
+        })
+    }
+
+    fn entry(&self, id: EntryId, version: u32) -> Answer<'_, EntryDetail> {
+        Box::pin(async move {
+            self.lock()
+                .entries
+                .iter()
+                .find(|e| e.id == id && e.version == version)
+                .map(|e| EntryDetail {
+                    entry: e.clone(),
+                    current_version: Some(e.version),
+                })
+                .ok_or_else(|| ApiError::not_found("entry"))
+        })
+    }
+}

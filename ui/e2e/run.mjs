@@ -1,0 +1,245 @@
+// The page in a real browser against the real server with scripted calls. `ANTEROOM_SHOTS=1` keeps pictures in e2e/shots.
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { AxeBuilder } from '@axe-core/playwright';
+import { chromium } from 'playwright-core';
+import { build, start } from './server.mjs';
+
+const SHOTS = process.env.ANTEROOM_SHOTS ? new URL('./shots/', import.meta.url).pathname : null;
+const SIZES = { narrow: { width: 360, height: 740 }, middle: { width: 820, height: 1100 }, wide: { width: 1440, height: 900 } };
+
+const program = build();
+const profile = await mkdtemp(join(tmpdir(), 'anteroom-e2e-'));
+const context = await chromium.launchPersistentContext(profile, {
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  headless: true,
+  locale: 'en-GB',
+  viewport: SIZES.wide,
+  args: [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+  ],
+});
+context.setDefaultTimeout(10_000);
+const server = await start(program);
+
+/** What the browser complained about: script errors and breaches of the content security policy. */
+const complaints = [];
+const page = await context.newPage();
+page.on('pageerror', (e) => complaints.push(`${e}`));
+page.on('console', (m) => {
+  // A refused or cut connection is part of what is tested here.
+  if (m.type() === 'error' && !/Failed to load resource|WebSocket connection/.test(m.text())) complaints.push(m.text());
+});
+
+/** Live streams that go through the test, so that it can cut them. */
+const streams = [];
+const received = [];
+let offline = false;
+await page.routeWebSocket(/\/api\/v1\/events/, (ws) => {
+  if (offline) {
+    void ws.close({ code: 1012 });
+    return;
+  }
+  const upstream = ws.connectToServer();
+  upstream.onMessage((m) => {
+    received.push(JSON.parse(m).message);
+    ws.send(m);
+  });
+  streams.push(ws);
+});
+await page.route('**/api/v1/session', (route) => (offline ? route.abort() : route.continue()));
+
+const shown = (text) => page.getByText(text).filter({ visible: true }).first().waitFor();
+
+/** Accessible, without sideways scrolling, in both colour schemes and all sizes. */
+async function look(name) {
+  for (const scheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme: scheme });
+    for (const [size, viewport] of Object.entries(SIZES)) {
+      await page.setViewportSize(viewport);
+      await page.waitForTimeout(50);
+      if (SHOTS) await page.screenshot({ path: join(SHOTS, `${name}-${size}-${scheme}.png`) });
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      assert.ok(wide <= 0, `${name}: ${wide} px too wide at ${size}`);
+      const { violations } = await new AxeBuilder({ page })
+        .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'])
+        .analyze();
+      const told = violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`);
+      assert.deepEqual(told, [], `${name} ${size} ${scheme}`);
+    }
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
+  await page.setViewportSize(SIZES.wide);
+}
+
+const steps = {
+  async 'a link signs in and leaves the address bar'() {
+    await page.goto(server.link);
+    await shown('Nobody is on the line');
+    assert.equal(new URL(page.url()).hash, '');
+    await shown('Demonstration model.');
+    await look('empty');
+  },
+
+  async 'a call shows its words, also the unfinished ones, and what the answer rests on'() {
+    server.do('call');
+    await shown('When are you open on Friday?');
+    await shown('And do you speak…');
+    await shown('answered after 0.6 s');
+    assert.equal(await page.getByRole('status').first().textContent(), 'New call from 01632 960123');
+    const chip = page.getByRole('button', { name: 'opening-hours, version 3, score 0.94' });
+    await chip.focus();
+    await page.keyboard.press('Enter');
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('sample approver').waitFor();
+    await dialog.getByText('We are open Monday to Friday').waitFor();
+    await look('citation');
+    await dialog.getByRole('button', { name: 'weekend-hours, version 1, score 0.41' }).click();
+    await dialog.getByText('We are closed at the weekend.').waitFor();
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+    assert.ok(await chip.evaluate((e) => e === document.activeElement), 'the focus goes back to the chip');
+  },
+
+  async 'an unknown question becomes a task, advice is declined'() {
+    server.do('more');
+    await shown('And do you speak Polish?');
+    assert.equal(await page.getByText('And do you speak…').count(), 0);
+    await shown('unsure');
+    await shown('Medical advice declined');
+    await page.getByRole('region', { name: /Tasks/ }).getByText('somebody at the clinic speaks Polish').waitFor();
+  },
+
+  async 'an urgent call comes first, with a word and a shape'() {
+    server.do('urgent');
+    await page.getByRole('status').filter({ hasText: 'Urgent call from 01632 960077' }).waitFor({ state: 'attached' });
+    const first = page.getByRole('region', { name: 'Calls now' }).getByRole('button').first();
+    assert.match(await first.textContent(), /01632 960077.*Urgent/s);
+    assert.equal(await first.locator('svg').count(), 1);
+    await look('urgent');
+  },
+
+  async 'everything can be reached with the keyboard'() {
+    await page.evaluate(() => document.activeElement?.blur());
+    const reached = new Set();
+    for (let i = 0; i < 40; i += 1) {
+      await page.keyboard.press('Tab');
+      reached.add(
+        await page.evaluate(() => {
+          const e = document.activeElement;
+          return e === null ? '' : (e.getAttribute('aria-label') ?? e.textContent ?? '').trim().slice(0, 24);
+        }),
+      );
+    }
+    const all = [...reached].join('\n');
+    for (const wanted of ['Skip to the calls', 'Sign out', '01632 960123', '01632 960077', 'Conversation', 'Read the call']) {
+      assert.ok(all.includes(wanted), `${wanted} is not reached:\n${all}`);
+    }
+  },
+
+  async 'a narrow screen leads to the call and back'() {
+    await page.setViewportSize(SIZES.narrow);
+    await page.getByRole('button', { name: /01632 960123/ }).click();
+    await shown('When are you open on Friday?');
+    if (SHOTS) await page.screenshot({ path: join(SHOTS, 'card-narrow-light.png') });
+    await page.getByRole('button', { name: 'Back to the list' }).click();
+    await page.getByRole('navigation').getByRole('button', { name: /Tasks/ }).click();
+    await page.getByText('speaks Polish').filter({ visible: true }).waitFor();
+    await look('tasks');
+    await page.setViewportSize(SIZES.narrow);
+    await page.getByRole('navigation').getByRole('button', { name: /Calls/ }).click();
+    await page.setViewportSize(SIZES.wide);
+  },
+
+  async 'a lost connection is told and taken up again where it was'() {
+    offline = true;
+    received.length = 0;
+    await streams.at(-1).close({ code: 1012 });
+    await shown('The connection to the machine is lost.');
+    await shown('Not connected');
+    await look('lost');
+    server.do('end');
+    await page.waitForTimeout(300);
+    assert.equal(await page.getByText('Call ended').count(), 0);
+    offline = false;
+    await page.getByRole('button', { name: 'Try now' }).click().catch(() => undefined);
+    await shown('Nobody is on the line');
+    assert.equal(await page.getByText('The connection to the machine is lost.').count(), 0);
+    assert.equal(received[0], 'resumed');
+    assert.ok(received.includes('event') && !received.includes('snapshot'), received.join());
+  },
+
+  async 'ended calls can be read, also after a reload from the record'() {
+    await page.getByRole('region', { name: 'Recent calls' }).getByRole('button', { name: /01632 960077/ }).click();
+    await shown('Call ended: the caller hung up');
+    await page.reload();
+    await page.getByRole('region', { name: 'Recent calls' }).getByRole('button', { name: /01632 960123/ }).click();
+    await shown('When are you open on Friday?');
+    await shown('Call ended: the caller hung up');
+  },
+
+  async 'a change of state is seen at once'() {
+    server.do('off');
+    await shown('Not answering: calls go to the desk');
+    assert.equal(await page.getByText('Demonstration model.').count(), 0);
+  },
+
+  async 'every language speaks'() {
+    for (const [locale, word] of [['de', 'Letzte Anrufe'], ['fr', 'Appels récents'], ['es', 'Llamadas recientes'], ['en', 'Recent calls']]) {
+      await page.getByRole('combobox').selectOption(locale);
+      await page.getByRole('heading', { name: word }).waitFor();
+      assert.equal(await page.evaluate(() => document.documentElement.lang), locale);
+      if (locale === 'de') await look('german');
+    }
+  },
+
+  async 'motion stops when it is not wanted, and nothing breaks from right to left'() {
+    await page.emulateMedia({ reducedMotion: 'reduce' });
+    await page.evaluate(() => (document.documentElement.dir = 'rtl'));
+    await look('rtl');
+    await page.evaluate(() => (document.documentElement.dir = 'ltr'));
+  },
+
+  async 'signing out ends it, a used link does not work twice'() {
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByRole('heading', { name: 'Sign in' }).waitFor();
+    await page.goto('about:blank');
+    await page.goto(server.link);
+    await shown('That code is not right');
+    await look('sign-in');
+    const code = new URL(await server.newLink()).hash.replace('#code=', '');
+    await page.getByLabel('Access code').fill(code);
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Recent calls' }).waitFor();
+  },
+};
+
+let failed = 0;
+if (SHOTS) await mkdir(SHOTS, { recursive: true });
+try {
+  for (const [name, step] of Object.entries(steps)) {
+    try {
+      await step();
+      assert.deepEqual(complaints.splice(0), [], 'the browser complained');
+      console.log(`ok   ${name}`);
+    } catch (e) {
+      failed += 1;
+      console.log(`FAIL ${name}\n${e.stack ?? e}`);
+      if (SHOTS) await page.screenshot({ path: join(SHOTS, `failed-${failed}.png`) });
+      break;
+    }
+  }
+} finally {
+  await context.close();
+  await server.stop();
+  await rm(profile, { recursive: true, force: true });
+}
+process.exitCode = failed === 0 ? 0 : 1;

@@ -1,0 +1,37 @@
+// The development server with its scripted calls, started and driven by lines on its standard input.
+import { execFileSync, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+
+/** Builds it and gives the program's path. */
+export function build() {
+  const out = execFileSync(
+    'cargo',
+    ['build', '-p', 'anteroom-web', '--example', 'scripted_call', '--message-format', 'json-render-diagnostics'],
+    { cwd: new URL('../../', import.meta.url), encoding: 'utf8', maxBuffer: 1 << 28, stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const made = out
+    .split('\n')
+    .filter((l) => l.startsWith('{'))
+    .map((l) => JSON.parse(l))
+    .find((m) => m.reason === 'compiler-artifact' && m.target.name === 'scripted_call' && m.executable);
+  if (made === undefined) throw new Error('cargo did not say where it put the server');
+  return made.executable;
+}
+
+export async function start(program) {
+  const child = spawn(program, [], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const line = async () => (await lines.next()).value;
+  return {
+    link: await line(),
+    do: (what) => child.stdin.write(`${what}\n`),
+    newLink: () => {
+      child.stdin.write('link\n');
+      return line();
+    },
+    stop: () => {
+      child.stdin.write('stop\n');
+      return new Promise((done) => child.once('exit', done));
+    },
+  };
+}
