@@ -3,12 +3,25 @@
 //! Full-text hits and vector hits of the same entry are joined; a logistic model over their features gives the
 //! probability that the entry answers the question; a threshold and a margin decide. The weights are data
 //! ([`Calibration`]), fitted on the golden questions.
+//!
+//! Entries whose id begins with [`REFER_PREFIX`] are subjects the clinic does not have answered by the line. They
+//! compete like any other, so that "Can I register to vote?" finds something nearer than registering as a patient,
+//! but [`choose`] never speaks or offers one: the caller is passed to a person.
 
 use anteroom_types::event::EntryRef;
 use anteroom_types::knowledge::{TextHit, VectorHit};
 use anteroom_types::{EntryId, ErrorCode, UserFacing};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+
+/// How the id of an entry begins that is found but never spoken. See the module.
+pub const REFER_PREFIX: &str = "refer-";
+
+/// Whether `entry` is a subject that is passed to a person.
+#[must_use]
+pub fn refers_to_person(entry: &EntryId) -> bool {
+    entry.as_str().starts_with(REFER_PREFIX)
+}
 
 /// An entry that may answer a question.
 #[derive(Debug, Clone, PartialEq)]
@@ -275,6 +288,9 @@ pub fn choose(candidates: &[Candidate], calibration: &Calibration) -> Choice {
     let Some(best) = candidates.first() else {
         return Choice::None;
     };
+    if refers_to_person(&best.entry) {
+        return Choice::None;
+    }
     let second = candidates.get(1).map_or(0.0, |c| c.confidence);
     if best.confidence >= calibration.threshold && best.confidence - second >= calibration.margin {
         return Choice::Answer(best.clone());
@@ -282,7 +298,7 @@ pub fn choose(candidates: &[Candidate], calibration: &Calibration) -> Choice {
     let near: Vec<Candidate> = candidates
         .iter()
         .take(2)
-        .filter(|c| c.confidence >= calibration.clarify_threshold)
+        .filter(|c| c.confidence >= calibration.clarify_threshold && !refers_to_person(&c.entry))
         .cloned()
         .collect();
     if near.is_empty() {
@@ -356,6 +372,26 @@ mod tests {
         assert!(
             matches!(choose(&all, &c), Choice::Clarify(v) if v.len() == 2),
             "{all:?}"
+        );
+    }
+
+    #[test]
+    fn a_subject_passed_to_a_person_is_never_spoken_nor_offered() {
+        let c = Calibration::default();
+        let best = fuse(
+            &[text("refer-insurance", 9.0, 1.0), text("paying", 1.0, 0.3)],
+            &[vector("refer-insurance", 0.93), vector("paying", 0.35)],
+            &c,
+        );
+        assert_eq!(choose(&best, &c), Choice::None);
+        let close = fuse(
+            &[text("refer-insurance", 8.0, 1.0), text("paying", 8.2, 1.0)],
+            &[vector("refer-insurance", 0.85), vector("paying", 0.852)],
+            &c,
+        );
+        assert!(
+            matches!(choose(&close, &c), Choice::Clarify(v) if v.len() == 1 && v[0].entry == id("paying")),
+            "{close:?}"
         );
     }
 
