@@ -74,7 +74,8 @@ impl Framer {
                 Some(Frame::TooLong)
             }
             Some(body) if self.buf.len() < head + body => {
-                self.scanned = head;
+                // So that the same end of the head is found again when more has come.
+                self.scanned = head - 1;
                 None
             }
             Some(body) => {

@@ -81,7 +81,7 @@ fn fault(r: &Request) -> Option<u16> {
     if findings.contains(&Finding::UnsupportedVersion) {
         return Some(505);
     }
-    // A missing Max-Forwards is what RFC 2543 elements send (RFC 4475 3.1.1); we are the end of the way.
+    // A missing Max-Forwards is what RFC 2543 elements send (RFC 4475 3.4.1); we are the end of the way.
     if findings.iter().any(|f| !f.is_repairable()) {
         return Some(400);
     }
@@ -93,7 +93,13 @@ fn fault(r: &Request) -> Option<u16> {
         HeaderName::SessionExpires,
         HeaderName::MinSe,
     ];
-    let ok = all_parse::<Via>(h)
+    // Nothing after the cookie: such transactions cannot be told apart (RFC 4475 3.2.1).
+    let nameless = h
+        .typed::<Via>()
+        .and_then(Result::ok)
+        .is_some_and(|v| v.branch() == Some(sipx_sip::headers::BRANCH_MAGIC_COOKIE));
+    let ok = !nameless
+        && all_parse::<Via>(h)
         && all_parse::<ContactValue>(h)
         && all_parse::<RecordRoute>(h)
         && all_parse::<Route>(h)

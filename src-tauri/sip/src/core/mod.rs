@@ -520,12 +520,30 @@ impl Core {
         let out = f(self, &mut call);
         if call.dead {
             self.timers.clear_leg(leg);
+            self.abandon_invites(leg);
             self.dialogs
                 .remove(&(call.dialog.call_id.clone(), call.dialog.local_tag.clone()));
         } else {
             self.calls.insert(leg, call);
         }
         Some(out)
+    }
+
+    /// An INVITE of ours that got a provisional response has no time-out of its own (RFC 3261 17.1.1.2).
+    fn abandon_invites(&mut self, leg: LegId) {
+        let keys: Vec<TransactionKey> = self
+            .clients
+            .iter()
+            .filter(|(k, c)| {
+                matches!(c.purpose, Purpose::Invite(l) | Purpose::Reinvite(l) if l == leg)
+                    && self.tx.client_state(k) == Some(sipx_sip::transaction::ClientState::Proceeding)
+            })
+            .map(|(k, _)| k.clone())
+            .collect();
+        for key in keys {
+            let _ = self.tx.on_transport_error(&key);
+            self.forget(&key, false);
+        }
     }
 
     fn add_call(&mut self, call: Call) {

@@ -43,6 +43,13 @@ pub(crate) fn contact_uri(h: &Headers) -> Option<Uri> {
     h.typed_all::<Contact>().next()?.ok().map(|c| c.0.uri.clone())
 }
 
+/// An element of RFC 2543 need not send a Contact; its From stands for it (RFC 4475 3.4.1).
+fn legacy_target(r: &Request) -> Option<Uri> {
+    let via = r.headers.typed::<sipx_sip::headers::Via>()?.ok()?;
+    let from = r.headers.typed::<sipx_sip::headers::From>()?.ok()?;
+    (!via.has_rfc3261_branch()).then(|| from.0.uri.clone())
+}
+
 fn routes(h: &Headers, reverse: bool) -> Vec<Bytes> {
     let mut out: Vec<Bytes> = h
         .get_all(&HeaderName::RecordRoute)
@@ -82,7 +89,7 @@ fn split_list(v: &[u8]) -> Vec<Bytes> {
 impl Dialog {
     /// The dialog an INVITE asks us into (RFC 3261 12.1.1). `None` when it lacks a Contact that can be used.
     pub(crate) fn uas(r: &Request, hop: Hop, local_tag: Bytes, contact: String) -> Option<Self> {
-        let target = contact_uri(&r.headers)?;
+        let target = contact_uri(&r.headers).or_else(|| legacy_target(r))?;
         let to = wire::value(&r.headers, &HeaderName::To)?;
         Some(Self {
             call_id: wire::value(&r.headers, &HeaderName::CallId)?,

@@ -1,0 +1,113 @@
+//! Mutations of the torture messages, from a seed. `ANTEROOM_FUZZ_SECONDS` makes it run longer.
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use std::time::{Duration, Instant};
+
+const GOOD: &[u8] = b"INVITE sip:desk@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKa;rport\r\nMax-Forwards: 70\r\n\
+To: <sip:desk@192.0.2.2>\r\nFrom: \"A\" <sip:a@192.0.2.1>;tag=x\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nContact: <sip:a@192.0.2.1>\r\n\
+Supported: 100rel, timer\r\nRequire: 100rel\r\nSession-Expires: 90;refresher=uac\r\nAllow: UPDATE\r\nRecord-Route: <sip:p;lr>, <sip:q;lr>\r\n\
+Content-Type: multipart/mixed;boundary=b\r\nContent-Length: 62\r\n\r\n--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n--b--\r\nxxxxxxxxx";
+
+fn corpus() -> Vec<Vec<u8>> {
+    let dir = format!("{}/tests/torture", env!("CARGO_MANIFEST_DIR"));
+    let mut files: Vec<_> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|f| f.unwrap().path())
+        .filter(|p| p.extension().is_some_and(|e| e == "dat"))
+        .collect();
+    files.sort();
+    let mut all: Vec<Vec<u8>> = files.iter().map(|p| std::fs::read(p).unwrap()).collect();
+    all.push(GOOD.to_vec());
+    all
+}
+
+fn mutate(rng: &mut StdRng, corpus: &[Vec<u8>]) -> Vec<u8> {
+    const WORDS: &[&[u8]] = &[
+        b"\r\n",
+        b"\r\n\r\n",
+        b";",
+        b",",
+        b"\"",
+        b"<",
+        b">",
+        b"%00",
+        b"%",
+        b":",
+        b"Content-Length: 99999999999999999999\r\n",
+        b"CSeq: 4294967296 ACK\r\n",
+        b"Require: 100rel\r\n",
+        b"Session-Expires: 0\r\n",
+        b"Min-SE: 18446744073709551615\r\n",
+        b"RAck: 1 1 INVITE\r\n",
+        b"tag=",
+        b"\xff\xfe",
+        b"[::1]",
+        b"Contact: *\r\n",
+        b"Date: Sat, 99 Nov 2026 99:99:99 GMT\r\n",
+        b"INFO",
+        b"BYE",
+        b"CANCEL",
+        b"UPDATE",
+        b"\0",
+        b"Route: <sip:;lr>\r\n",
+    ];
+    let mut m = corpus[rng.random_range(0..corpus.len())].clone();
+    for _ in 0..rng.random_range(1..6) {
+        let at = rng.random_range(0..=m.len());
+        match rng.random_range(0..6) {
+            0 if at < m.len() => m[at] = rng.random(),
+            1 if at < m.len() => {
+                let end = (at + rng.random_range(1..40)).min(m.len());
+                m.drain(at..end);
+            }
+            2 => {
+                let w = WORDS[rng.random_range(0..WORDS.len())];
+                m.splice(at..at, w.iter().copied());
+            }
+            3 => {
+                let other = &corpus[rng.random_range(0..corpus.len())];
+                let cut = rng.random_range(0..=other.len());
+                m.truncate(at);
+                m.extend_from_slice(&other[cut..]);
+            }
+            4 if at < m.len() => {
+                let end = (at + rng.random_range(1..60)).min(m.len());
+                let part = m[at..end].to_vec();
+                m.splice(at..at, part);
+            }
+            _ => m.truncate(at.max(1)),
+        }
+    }
+    m
+}
+
+#[test]
+fn the_corpus_itself_reaches_the_dialogs() {
+    for m in corpus() {
+        anteroom_sip::fuzz::fuzz_message(&m);
+    }
+    assert!(
+        anteroom_sip::fuzz::fuzz_message(GOOD) > 3,
+        "a good INVITE is answered"
+    );
+}
+
+#[test]
+fn mutations_do_not_panic() {
+    let seconds: u64 = std::env::var("ANTEROOM_FUZZ_SECONDS")
+        .ok()
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(0);
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let corpus = corpus();
+    let mut seed = 0u64;
+    // A fixed number always, so that the test means the same everywhere; more for as long as is asked.
+    while seed < 3_000 || Instant::now() < end {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let m = mutate(&mut rng, &corpus);
+        let run = std::panic::catch_unwind(|| anteroom_sip::fuzz::fuzz_message(&m));
+        assert!(run.is_ok(), "seed {seed}: {}", String::from_utf8_lossy(&m));
+        seed += 1;
+    }
+}
