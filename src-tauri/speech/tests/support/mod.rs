@@ -1,5 +1,5 @@
 //! Where the tests find models and demonstration calls.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::path::{Path, PathBuf};
 
