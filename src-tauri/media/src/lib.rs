@@ -13,6 +13,7 @@ mod codec;
 mod dtmf;
 mod engine;
 mod error;
+mod fuzz;
 mod jitter;
 mod latch;
 mod playout;
@@ -22,7 +23,11 @@ pub mod recording;
 pub mod resample;
 mod rtcp;
 mod rtp;
+#[cfg(test)]
+mod scenarios;
 mod sdp;
+#[cfg(test)]
+mod sdp_tests;
 mod session;
 mod srtp;
 mod stats;
@@ -31,6 +36,8 @@ pub mod wav;
 
 pub use codec::{Codec, CodecError};
 pub use error::MediaError;
+#[doc(hidden)]
+pub use fuzz::{fuzz_rtp, fuzz_sdp};
 pub use playout::PlayError;
 pub use session::{MediaConfig, MediaEvent, MediaFactory, MediaHandle, MediaSession, SrtpPolicy};
 pub use stats::Quality;
