@@ -278,6 +278,13 @@ impl JitterBuffer {
         self.ms(end - from) + i64::try_from(self.pcm.len()).unwrap_or(0) / 16
     }
 
+    /// How long a packet of the least delay seen is held back at present, in milliseconds.
+    fn hold_ms(&self, now: Mono) -> i64 {
+        let least = self.spread.iter().copied().min().unwrap_or(0);
+        let pending = i64::try_from(self.pcm.len()).unwrap_or(0) / 16;
+        i64::try_from(now.as_ms()).unwrap_or(i64::MAX) + pending - self.ms(self.next) - least
+    }
+
     /// Twenty milliseconds, whatever there is.
     pub(crate) fn pull(&mut self, now: Mono) -> Pulled {
         self.drop_excess();
@@ -417,7 +424,11 @@ impl JitterBuffer {
             let samples = usize::try_from(self.codec.ticks_to_samples(ticks.unsigned_abs()))
                 .unwrap_or(FRAME_SAMPLES)
                 .max(1);
-            self.next += ticks;
+            // While packets are held back for less time than they should be, the missing one is probably just late:
+            // what stands in for it is put in beside the stream's time, and the delay grows by it.
+            if !lost || self.hold_ms(now) >= i64::from(self.delay_ms) {
+                self.next += ticks;
+            }
             if lost {
                 self.conceal(samples, gap == ticks)
             } else {

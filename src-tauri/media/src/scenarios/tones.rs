@@ -98,7 +98,11 @@ fn comfort_noise_and_pauses_are_silence_and_no_loss() {
     // The first frame of a pause holds the decay of what was heard last.
     for (n, pair) in w.b.filled.windows(2).enumerate() {
         let frame = &w.b.heard[(n + 1) * 320..(n + 2) * 320];
-        assert!(pair[0] || pair[1] || frame.iter().all(|&s| s == 0), "frame {}", n + 1);
+        assert!(
+            pair[0] || pair[1] || frame.iter().all(|&s| s == 0),
+            "frame {}",
+            n + 1
+        );
     }
 }
 
