@@ -1,6 +1,7 @@
 //! Web pages: headings begin entries; what a visitor does not read is dropped.
 
 use crate::draft::{Document, Section};
+use crate::error::ImportError;
 use crate::text::speakable;
 use ego_tree::iter::Edge;
 use scraper::{Html, Node};
@@ -50,8 +51,48 @@ pub(crate) fn declared_charset(bytes: &[u8]) -> Option<String> {
     (!label.is_empty()).then_some(label)
 }
 
-/// Reads a page. The tree is walked with a cursor, never by recursion, so depth costs nothing.
-pub(crate) fn read(text: &str) -> Document {
+/// Elements within elements. Building the tree takes time with the square of it.
+const DEPTH_MAX: usize = 1_000;
+/// Elements that are never inside an open one of their kind, or are never open at all.
+const FLAT: [&str; 24] = [
+    "p", "li", "dt", "dd", "td", "th", "tr", "option", "br", "hr", "img", "input", "meta", "link", "area",
+    "base", "col", "embed", "param", "source", "track", "wbr", "path", "rect",
+];
+
+/// Whether more than [`DEPTH_MAX`] elements are open at once, by counting tags.
+fn too_deep(text: &str) -> bool {
+    let mut depth = 0_usize;
+    for (at, _) in text.match_indices('<') {
+        let rest = text.get(at + 1..).unwrap_or_default();
+        let (ends, rest) = match rest.strip_prefix('/') {
+            Some(r) => (true, r),
+            None => (false, rest),
+        };
+        let name: String = rest
+            .chars()
+            .take_while(char::is_ascii_alphanumeric)
+            .take(16)
+            .collect::<String>()
+            .to_ascii_lowercase();
+        if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || FLAT.contains(&name.as_str()) {
+            continue;
+        }
+        depth = if ends { depth.saturating_sub(1) } else { depth + 1 };
+        if depth > DEPTH_MAX {
+            return true;
+        }
+    }
+    false
+}
+
+/// Reads a page. The tree is walked with a cursor and not by recursion.
+pub(crate) fn read(text: &str) -> Result<Document, ImportError> {
+    if too_deep(text) {
+        return Err(ImportError::Unreadable {
+            format: "HTML",
+            problem: "its elements are nested too deeply".to_owned(),
+        });
+    }
     let page = Html::parse_document(text);
     let mut doc = Document {
         language: page.root_element().value().attr("lang").map(str::to_owned),
@@ -120,7 +161,7 @@ pub(crate) fn read(text: &str) -> Document {
     }
     end_paragraph(&mut buffer, &mut section);
     doc.sections.push(section);
-    doc
+    Ok(doc)
 }
 
 fn end_paragraph(buffer: &mut String, section: &mut Section) {

@@ -163,7 +163,7 @@ fn parse(bytes: &[u8], file: &str, format: Format, limits: &Limits) -> Result<Ve
         Format::Html => {
             let label = html::declared_charset(bytes);
             draft::from_document(
-                html::read(&text::decode(bytes, label.as_deref(), limits)?),
+                html::read(&text::decode(bytes, label.as_deref(), limits)?)?,
                 file,
                 limits,
             )?

@@ -114,8 +114,7 @@ fn best_cut(text: &str, end: usize) -> usize {
             .filter(|(_, c)| marks.contains(c))
             .map(|(i, c)| i + c.len_utf8())
             .filter(|i| *i >= least && text.get(*i..).is_some_and(|t| t.starts_with(char::is_whitespace)))
-            .filter(|i| !ends_in_abbreviation(text.get(..*i).unwrap_or_default()))
-            .last()
+            .rfind(|i| !ends_in_abbreviation(text.get(..*i).unwrap_or_default()))
     };
     after(&['.', '!', '?'])
         .or_else(|| after(&[';', ':']))
