@@ -1,6 +1,8 @@
 // The page in a real browser against the real server with scripted calls. `ANTEROOM_SHOTS=1` keeps pictures in e2e/shots.
+// `ANTEROOM_E2E_SERVER=program` takes a server that is built already and lays the page of ui/dist over its own, for quick
+// turns while working on the page.
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AxeBuilder } from '@axe-core/playwright';
@@ -10,7 +12,10 @@ import { build, start } from './server.mjs';
 const SHOTS = process.env.ANTEROOM_SHOTS ? new URL('./shots/', import.meta.url).pathname : null;
 const SIZES = { narrow: { width: 360, height: 740 }, middle: { width: 820, height: 1100 }, wide: { width: 1440, height: 900 } };
 
-const program = build();
+const built = process.env.ANTEROOM_E2E_SERVER;
+// A page laid over has no address; Chromium would not let it reach this machine.
+const overlay = built === undefined ? [] : ['--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets'];
+const program = built ?? build();
 const profile = await mkdtemp(join(tmpdir(), 'anteroom-e2e-'));
 const context = await chromium.launchPersistentContext(profile, {
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
@@ -25,6 +30,7 @@ const context = await chromium.launchPersistentContext(profile, {
     '--disable-background-networking',
     '--disable-component-update',
     '--disable-sync',
+    ...overlay,
   ],
 });
 context.setDefaultTimeout(10_000);
@@ -56,6 +62,18 @@ await page.routeWebSocket(/\/api\/v1\/events/, (ws) => {
   streams.push(ws);
 });
 await page.route('**/api/v1/session', (route) => (offline ? route.abort() : route.continue()));
+
+if (built !== undefined) {
+  const types = { html: 'text/html', js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml', woff2: 'font/woff2' };
+  await page.route(/^http:\/\/[^/]+\/(assets\/[^/]+)?$/, async (route) => {
+    const file = new URL(route.request().url()).pathname.slice(1) || 'index.html';
+    // The headers are the server's, above all its content security policy.
+    const response = await route.fetch({ url: new URL('/', route.request().url()).href });
+    const body = await readFile(new URL(`../dist/${file}`, import.meta.url));
+    const headers = { ...response.headers(), 'content-type': types[file.split('.').pop()], 'content-length': `${body.length}` };
+    await route.fulfill({ status: 200, headers, body });
+  });
+}
 
 const shown = (text) => page.getByText(text).filter({ visible: true }).first().waitFor();
 
@@ -232,7 +250,7 @@ try {
       console.log(`ok   ${name}`);
     } catch (e) {
       failed += 1;
-      console.log(`FAIL ${name}\n${e.stack ?? e}`);
+      console.log(`FAIL ${name}\n${e.stack ?? e}\n${complaints.join('\n')}`);
       if (SHOTS) await page.screenshot({ path: join(SHOTS, `failed-${failed}.png`) });
       break;
     }

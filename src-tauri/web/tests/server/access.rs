@@ -1,5 +1,5 @@
 use crate::client::{config, start, start_with};
-use anteroom_api::{Access, ROUTES, Role, RouteId, access::Method};
+use anteroom_api::{Access, ROUTES, Role, RouteId, RouteRule, access::Method};
 use anteroom_web::WebConfig;
 
 fn example(path: &str) -> String {
@@ -11,12 +11,13 @@ fn example(path: &str) -> String {
 #[tokio::test]
 async fn every_route_lets_in_exactly_those_its_row_allows() {
     let s = start().await;
-    let mut callers = vec![(None, String::new())];
+    let mut callers: Vec<(Option<Role>, String)> = vec![(None, String::new())];
     for role in Role::ALL {
         callers.push((Some(role), format!("Cookie: {}\r\n", s.cookie(role).await)));
     }
     // Signing out comes last: it ends the sessions that the others need.
-    let (out, others): (Vec<_>, Vec<_>) = ROUTES.iter().partition(|r| r.id == RouteId::SessionEnd);
+    let (out, others): (Vec<&RouteRule>, Vec<&RouteRule>) =
+        ROUTES.iter().partition(|r| r.id == RouteId::SessionEnd);
     for rule in others.into_iter().chain(out) {
         let path = example(rule.path);
         for (role, cookie) in &callers {
