@@ -22,15 +22,15 @@ impl Core {
 
     pub(crate) fn answer(&mut self, leg: LegId, sdp: String) -> Result<(), E> {
         self.on_call(leg, |core, call| {
-            let ours = call.ours;
             let Phase::Incoming(i) = &mut call.phase else {
                 return Err(E::WrongState("answer"));
             };
             if i.answer.is_some() {
                 return Err(E::WrongState("answer"));
             }
-            if ours || i.sent.as_ref().is_some_and(|s| s.described) {
-                // RFC 3262 3: no 2xx before the PRACK of a description.
+            if i.sent.is_some() {
+                // RFC 3262 3: no 2xx before the PRACK of a description; and after it for any other, so that the PRACK
+                // never meets a call that has moved on.
                 i.answer = Some(sdp);
             } else {
                 core.send_answer(call, sdp);
