@@ -9,9 +9,12 @@
 pub mod conversation;
 mod data;
 pub mod details;
+pub mod gate;
 pub mod hours;
+pub mod intents;
 pub mod policy;
 pub mod search;
 #[cfg(test)]
 mod tests_rng;
+pub mod text;
 pub mod turn;
