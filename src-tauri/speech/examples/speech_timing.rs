@@ -65,7 +65,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut per_render = Vec::new();
     for _ in 0..rounds.min(20) {
         let started = Instant::now();
-        runtime.block_on(speaker.render("We are open from eight in the morning until half past six.", "en"))?;
+        runtime
+            .block_on(speaker.render("We are open from eight in the morning until half past six.", "en"))?;
         per_render.push(started.elapsed().as_secs_f64() * 1e3);
     }
 

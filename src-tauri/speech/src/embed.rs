@@ -3,10 +3,9 @@
 //! No padding and no attention mask: sentences go through one at a time, so that a short question costs what it is
 //! long. Text past 256 tokens is cut, as the model's own configuration does.
 
-use crate::kernel::Packed;
+use crate::kernel::{Arch, Packed};
 use anteroom_types::{ErrorCode, UserFacing};
 use candle_core::{CpuStorage, CustomOp1, Device, Layout, Shape, Tensor};
-use pulp::Arch;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -284,7 +283,9 @@ impl Weights {
             w.extend(self.values(&format!("{name}.weight"), &[out, inp])?);
             b.extend(self.values(&format!("{name}.bias"), &[out])?);
         }
-        Ok(Linear(Arc::new(Packed::new(b.len(), inp, &b, |o, c| w[o * inp + c]))))
+        Ok(Linear(Arc::new(Packed::new(b.len(), inp, &b, |o, c| {
+            w[o * inp + c]
+        }))))
     }
 }
 

@@ -4,7 +4,32 @@
 //! A general matrix product packs the big operand on every call, which costs more than the product itself; here it is
 //! packed when the weights are loaded.
 
-use pulp::Arch;
+/// The vector instructions there are, found once.
+#[derive(Clone, Copy)]
+pub(crate) struct Arch {
+    // Asked for by name: `pulp::Arch` may name a wider set, by another crate's choice of features.
+    #[cfg(target_arch = "x86_64")]
+    avx2: Option<pulp::x86::V3>,
+}
+
+impl Arch {
+    /// Asks the processor.
+    pub(crate) fn new() -> Self {
+        Self {
+            #[cfg(target_arch = "x86_64")]
+            avx2: pulp::x86::V3::try_new(),
+        }
+    }
+
+    fn run(self, job: Job<'_>) {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(simd) = self.avx2 {
+            return pulp::Simd::vectorize(simd, avx2::Fused { simd, job });
+        }
+        // Without fused multiply-add in hardware `mul_add` would be a library call. NEON always has it.
+        job.run::<{ cfg!(target_arch = "aarch64") }>();
+    }
+}
 
 /// Rows in a panel: two AVX2 registers, four NEON ones.
 pub(crate) const PANEL: usize = 16;
@@ -55,8 +80,14 @@ impl Packed {
         out_stride: usize,
         relu: bool,
     ) {
-        assert!(count == 0 || x.len() >= (count - 1) * x_stride + self.k, "input too short");
-        assert!(count == 0 || out.len() >= (count - 1) * out_stride + self.m, "output too short");
+        assert!(
+            count == 0 || x.len() >= (count - 1) * x_stride + self.k,
+            "input too short"
+        );
+        assert!(
+            count == 0 || out.len() >= (count - 1) * out_stride + self.m,
+            "output too short"
+        );
         let job = Job {
             w: self,
             x,
@@ -66,12 +97,7 @@ impl Packed {
             out_stride,
             relu,
         };
-        match arch {
-            #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-            Arch::V3(simd) => pulp::Simd::vectorize(simd, Fused(job)),
-            // Without fused multiply-add in hardware `mul_add` would be a library call. NEON always has it.
-            _ => job.run::<{ cfg!(target_arch = "aarch64") }>(),
-        }
+        arch.run(job);
     }
 }
 
@@ -83,16 +109,6 @@ struct Job<'a> {
     out: &'a mut [f32],
     out_stride: usize,
     relu: bool,
-}
-
-struct Fused<'a>(Job<'a>);
-
-impl pulp::NullaryFnOnce for Fused<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn call(self) {
-        self.0.run::<true>();
-    }
 }
 
 impl Job<'_> {
@@ -182,6 +198,106 @@ fn fma<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
+/// The same with the registers named: left to itself the compiler keeps the sums in memory.
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use super::{Job, PANEL};
+    use pulp::x86::V3;
+    use pulp::{NullaryFnOnce, Simd, f32x8};
+
+    pub(super) struct Fused<'a> {
+        pub(super) simd: V3,
+        pub(super) job: Job<'a>,
+    }
+
+    impl NullaryFnOnce for Fused<'_> {
+        type Output = ();
+        #[inline(always)]
+        fn call(mut self) {
+            let panel_len = self.job.w.k * PANEL;
+            for p in 0..self.job.w.m.div_ceil(PANEL) {
+                let panel = V3::as_simd_f32s(&self.job.w.panels[p * panel_len..(p + 1) * panel_len]).0;
+                let panel = panel.as_chunks::<2>().0;
+                let mut t = 0;
+                while self.job.count - t >= 6 {
+                    self.block::<6>(panel, p, t);
+                    t += 6;
+                }
+                match self.job.count - t {
+                    5 => self.block::<5>(panel, p, t),
+                    4 => self.block::<4>(panel, p, t),
+                    3 => self.block::<3>(panel, p, t),
+                    2 => self.block::<2>(panel, p, t),
+                    1 => self.single(panel, p, t),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    impl Fused<'_> {
+        #[inline(always)]
+        fn block<const T: usize>(&mut self, panel: &[[f32x8; 2]], p: usize, t0: usize) {
+            let simd = self.simd;
+            let k = self.job.w.k;
+            let zero = simd.splat_f32s(0.0);
+            let mut acc = [[zero; 2]; T];
+            let cols: [&[f32]; T] = std::array::from_fn(|t| {
+                let at = (t0 + t) * self.job.x_stride;
+                &self.job.x[at..at + k]
+            });
+            for (c, w) in panel[..k].iter().enumerate() {
+                for t in 0..T {
+                    let x = simd.splat_f32s(cols[t][c]);
+                    acc[t][0] = simd.mul_add_f32s(w[0], x, acc[t][0]);
+                    acc[t][1] = simd.mul_add_f32s(w[1], x, acc[t][1]);
+                }
+            }
+            for (t, acc) in acc.into_iter().enumerate() {
+                self.job.store(&join(acc), p, t0 + t);
+            }
+        }
+
+        #[inline(always)]
+        fn single(&mut self, panel: &[[f32x8; 2]], p: usize, t: usize) {
+            let simd = self.simd;
+            let k = self.job.w.k;
+            let x = &self.job.x[t * self.job.x_stride..t * self.job.x_stride + k];
+            let zero = simd.splat_f32s(0.0);
+            let mut acc = [[zero; 2]; 4];
+            let (w4, w_rest) = panel[..k].as_chunks::<4>();
+            let (x4, x_rest) = x.as_chunks::<4>();
+            for (w, x) in w4.iter().zip(x4) {
+                for u in 0..4 {
+                    let x = simd.splat_f32s(x[u]);
+                    acc[u][0] = simd.mul_add_f32s(w[u][0], x, acc[u][0]);
+                    acc[u][1] = simd.mul_add_f32s(w[u][1], x, acc[u][1]);
+                }
+            }
+            for (w, x) in w_rest.iter().zip(x_rest) {
+                let x = simd.splat_f32s(*x);
+                acc[0][0] = simd.mul_add_f32s(w[0], x, acc[0][0]);
+                acc[0][1] = simd.mul_add_f32s(w[1], x, acc[0][1]);
+            }
+            let sum = std::array::from_fn(|i| {
+                simd.add_f32s(
+                    simd.add_f32s(acc[0][i], acc[1][i]),
+                    simd.add_f32s(acc[2][i], acc[3][i]),
+                )
+            });
+            self.job.store(&join(sum), p, t);
+        }
+    }
+
+    #[inline(always)]
+    fn join(acc: [f32x8; 2]) -> [f32; PANEL] {
+        let mut out = [0f32; PANEL];
+        let (lanes, _) = V3::as_mut_simd_f32s(&mut out);
+        lanes.copy_from_slice(&acc);
+        out
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,14 +308,19 @@ mod tests {
             let w = |r: usize, c: usize| ((r * 31 + c * 17) % 23) as f32 / 23.0 - 0.5;
             let bias: Vec<f32> = (0..m).map(|r| r as f32 / 100.0).collect();
             let packed = Packed::new(m, k, &bias, w);
-            let x: Vec<f32> = (0..count * k).map(|i| ((i * 7) % 19) as f32 / 19.0 - 0.4).collect();
+            let x: Vec<f32> = (0..count * k)
+                .map(|i| ((i * 7) % 19) as f32 / 19.0 - 0.4)
+                .collect();
             let mut out = vec![f32::NAN; count * m];
             packed.apply(Arch::new(), &x, k, count, &mut out, m, true);
             for t in 0..count {
                 for r in 0..m {
                     let want: f32 = (0..k).map(|c| w(r, c) * x[t * k + c]).sum::<f32>() + bias[r];
                     let got = out[t * m + r];
-                    assert!((got - want.max(0.0)).abs() < 1e-4, "{m}x{k} t{t} r{r}: {got} {want}");
+                    assert!(
+                        (got - want.max(0.0)).abs() < 1e-4,
+                        "{m}x{k} t{t} r{r}: {got} {want}"
+                    );
                 }
             }
         }

@@ -57,7 +57,11 @@ pub fn segments(samples: &[i16], vad: &Vad, settings: &SegmentSettings) -> Vec<S
 /// Finds the speech in a clip of `len` samples from its probabilities, one per chunk.
 #[must_use]
 pub fn from_probabilities(probabilities: &[f32], len: usize, settings: &SegmentSettings) -> Vec<Segment> {
-    let chunks = |ms: u64| usize::try_from(ms.div_ceil(CHUNK_MS)).unwrap_or(usize::MAX).max(1);
+    let chunks = |ms: u64| {
+        usize::try_from(ms.div_ceil(CHUNK_MS))
+            .unwrap_or(usize::MAX)
+            .max(1)
+    };
     let (silence, longest) = (chunks(settings.silence_ms), chunks(settings.maximum_ms));
     let mut found: Vec<std::ops::Range<usize>> = Vec::new();
     let mut open: Option<(usize, usize)> = None;
@@ -89,7 +93,11 @@ pub fn from_probabilities(probabilities: &[f32], len: usize, settings: &SegmentS
         if start < floor {
             // Two segments closer than their margins share the pause between them.
             if let Some(last) = out.last_mut() {
-                last.cut.end = last.cut.end.min(usize::midpoint(last.speech.end, speech.start)).max(last.speech.end);
+                last.cut.end = last
+                    .cut
+                    .end
+                    .min(usize::midpoint(last.speech.end, speech.start))
+                    .max(last.speech.end);
             }
         }
         let floor = out.last().map_or(0, |s| s.cut.end);

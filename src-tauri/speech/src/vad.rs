@@ -9,10 +9,9 @@
 //! arithmetic at this size (see docs/adr/0004-speech.md for the figures), so it is written as loops over packed
 //! weights in `kernel`.
 
-use crate::kernel::Packed;
+use crate::kernel::{Arch, Packed};
 use anteroom_types::{ErrorCode, UserFacing};
 use candle_core::{Device, Tensor};
-use pulp::Arch;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -180,7 +179,9 @@ pub struct VadStream {
 
 impl std::fmt::Debug for VadStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("VadStream").field("filled", &self.filled).finish_non_exhaustive()
+        f.debug_struct("VadStream")
+            .field("filled", &self.filled)
+            .finish_non_exhaustive()
     }
 }
 
@@ -257,12 +258,26 @@ impl Net {
         self.conv2.apply(self.arch, &a, 2 * 128, 2, &mut b, 64, true);
         let mut c = [0f32; 64];
         self.conv3.apply(self.arch, &b, 128, 1, &mut c, 64, true);
-        self.conv4
-            .apply(self.arch, &c, 64, 1, &mut state.input_hidden[..HIDDEN], HIDDEN, true);
+        self.conv4.apply(
+            self.arch,
+            &c,
+            64,
+            1,
+            &mut state.input_hidden[..HIDDEN],
+            HIDDEN,
+            true,
+        );
 
         let mut gates = [0f32; 4 * HIDDEN];
-        self.lstm
-            .apply(self.arch, &state.input_hidden, 2 * HIDDEN, 1, &mut gates, 4 * HIDDEN, false);
+        self.lstm.apply(
+            self.arch,
+            &state.input_hidden,
+            2 * HIDDEN,
+            1,
+            &mut gates,
+            4 * HIDDEN,
+            false,
+        );
         let mut logit = self.out_bias;
         for j in 0..HIDDEN {
             let input = sigmoid(gates[j]);

@@ -69,7 +69,9 @@ pub fn read_file(path: &Path) -> Result<Vec<i16>, WavError> {
         return Err(WavError::TooLarge(len));
     }
     let mut bytes = Vec::new();
-    file.take(WAV_BYTES_MAX).read_to_end(&mut bytes).map_err(WavError::Io)?;
+    file.take(WAV_BYTES_MAX)
+        .read_to_end(&mut bytes)
+        .map_err(WavError::Io)?;
     read(&bytes)
 }
 
@@ -137,8 +139,12 @@ fn mix(data: &[u8], format: u16, bits: u16, channels: usize) -> Result<Vec<i16>,
     let (width, decode): (usize, fn(&[u8]) -> f32) = match (format, bits) {
         (1, 8) => (1, |b| (f32::from(b[0]) - 128.0) * 256.0),
         (1, 16) => (2, |b| f32::from(i16::from_le_bytes([b[0], b[1]]))),
-        (1, 24) => (3, |b| (i32::from_le_bytes([0, b[0], b[1], b[2]]) >> 8) as f32 / 256.0),
-        (1, 32) => (4, |b| i32::from_le_bytes([b[0], b[1], b[2], b[3]]) as f32 / 65_536.0),
+        (1, 24) => (3, |b| {
+            (i32::from_le_bytes([0, b[0], b[1], b[2]]) >> 8) as f32 / 256.0
+        }),
+        (1, 32) => (4, |b| {
+            i32::from_le_bytes([b[0], b[1], b[2], b[3]]) as f32 / 65_536.0
+        }),
         (3, 32) => (4, |b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]) * 32_768.0),
         (6, 8) => (1, |b| f32::from(a_law(b[0]))),
         (7, 8) => (1, |b| f32::from(mu_law(b[0]))),
@@ -158,7 +164,11 @@ fn mix(data: &[u8], format: u16, bits: u16, channels: usize) -> Result<Vec<i16>,
 fn mu_law(byte: u8) -> i16 {
     let b = !byte;
     let magnitude = ((i16::from(b & 0x0F) << 3) + 0x84) << ((b >> 4) & 7);
-    if b & 0x80 == 0 { magnitude - 0x84 } else { 0x84 - magnitude }
+    if b & 0x80 == 0 {
+        magnitude - 0x84
+    } else {
+        0x84 - magnitude
+    }
 }
 
 /// ITU-T G.711 A-law.

@@ -10,7 +10,12 @@ use std::sync::Arc;
 
 fn words(text: &str) -> Vec<String> {
     text.split_whitespace()
-        .map(|w| w.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>())
+        .map(|w| {
+            w.chars()
+                .filter(|c| c.is_alphanumeric())
+                .flat_map(char::to_lowercase)
+                .collect::<String>()
+        })
         .filter(|w| !w.is_empty())
         .collect()
 }
@@ -18,7 +23,10 @@ fn words(text: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_eight_of_thirty_two() {
     let dir = tempfile::tempdir().unwrap();
-    let manager = Manager::new(ManagerConfig::new(dir.path().to_owned()), Manifest::builtin().unwrap());
+    let manager = Manager::new(
+        ManagerConfig::new(dir.path().to_owned()),
+        Manifest::builtin().unwrap(),
+    );
     manager
         .fetch("demo-clinic-en", &mut |_| {}, &CancelFlag::default())
         .unwrap();
@@ -49,13 +57,20 @@ async fn twenty_eight_of_thirty_two() {
         let heard = transcript.text.open(Purpose::Test);
         if words(heard) == words(reference) {
             right += 1;
-            assert!(heard.is_empty() || transcript.confidence > 0.3, "{clip}: {}", transcript.confidence);
+            assert!(
+                heard.is_empty() || transcript.confidence > 0.3,
+                "{clip}: {}",
+                transcript.confidence
+            );
         } else if expected_right == "yes" {
             failures.push(format!("{clip}: {heard:?} instead of {reference:?}"));
         }
     }
     took.sort_unstable();
-    println!("{right} of 32 right, median decode {} ms, slowest {} ms", took[16], took[31]);
+    println!(
+        "{right} of 32 right, median decode {} ms, slowest {} ms",
+        took[16], took[31]
+    );
     assert!(failures.is_empty(), "{failures:#?}");
     assert!(right >= 28, "{right}");
     let health = ladder.health().borrow().clone();

@@ -24,8 +24,16 @@ fn embeddings_agree_to_the_fourth_digit() {
     for case in &cases {
         let got = model.embed(&case.text).unwrap();
         assert_eq!(got.len(), DIMENSIONS);
-        let worst = got.iter().zip(&case.embedding).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(worst < 1e-4, "{worst} for {:?}", case.text.chars().take(40).collect::<String>());
+        let worst = got
+            .iter()
+            .zip(&case.embedding)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
+        assert!(
+            worst < 1e-4,
+            "{worst} for {:?}",
+            case.text.chars().take(40).collect::<String>()
+        );
         let norm: f32 = got.iter().map(|x| x * x).sum();
         assert!((norm - 1.0).abs() < 1e-4);
     }

@@ -4,8 +4,8 @@
 mod support;
 
 use anteroom_speech::recogniser::{
-    CancelFlag, Job, JobKind, Ladder, LadderConfig, LadderHealth, RecogniseError, Rung, RungConfig, RungState,
-    WhisperSettings,
+    CancelFlag, Job, JobKind, Ladder, LadderConfig, LadderHealth, RecogniseError, Rung, RungConfig,
+    RungState, WhisperSettings,
 };
 use anteroom_speech::whisper::{AudioCtx, HallucinationGuard, ModelFile};
 use anteroom_types::{Purpose, TraceId, Wall};
@@ -92,12 +92,18 @@ async fn missing_and_corrupt_rungs_are_passed_over_and_taken_back() {
     ladder.probe_now();
     let health = until(&ladder, |h| h.active == Rung::Speech("second".into())).await;
     assert_eq!(health.last_change.unwrap().why, "recovered");
-    assert_eq!(ladder.recognise(job(JobKind::Final, 1)).await.unwrap().rung, "second");
+    assert_eq!(
+        ladder.recognise(job(JobKind::Final, 1)).await.unwrap().rung,
+        "second"
+    );
 
     std::fs::copy(demo_model(), &missing).unwrap();
     ladder.probe_now();
     until(&ladder, |h| h.active == Rung::Speech("best".into())).await;
-    assert_eq!(ladder.recognise(job(JobKind::Final, 1)).await.unwrap().rung, "best");
+    assert_eq!(
+        ladder.recognise(job(JobKind::Final, 1)).await.unwrap().rung,
+        "best"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,13 +112,19 @@ async fn a_rung_that_runs_out_of_time_gives_way_within_the_same_job_and_stays_aw
     hopeless.settings.decode_ms_max = 1;
     let ladder = Ladder::start(config(vec![hopeless, rung("good", &demo_model())])).unwrap();
     let heard = ladder.recognise(job(JobKind::Final, 1)).await.unwrap();
-    assert_eq!((heard.rung.as_str(), heard.text.open(Purpose::Test).is_empty()), ("good", false));
+    assert_eq!(
+        (heard.rung.as_str(), heard.text.open(Purpose::Test).is_empty()),
+        ("good", false)
+    );
     let health = until(&ladder, |h| h.active == Rung::Speech("good".into())).await;
     assert_eq!(health.rungs[0].state, RungState::Failing);
     assert_eq!(health.last_change.unwrap().why, "error");
     // It is looked at, fails again, and is left alone.
     ladder.probe_now();
-    assert_eq!(ladder.recognise(job(JobKind::Final, 1)).await.unwrap().rung, "good");
+    assert_eq!(
+        ladder.recognise(job(JobKind::Final, 1)).await.unwrap().rung,
+        "good"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,13 +134,19 @@ async fn slow_decodes_move_down_the_ladder_but_never_off_it() {
     config.slow_in_a_row_max = 2;
     let ladder = Ladder::start(config).unwrap();
     for _ in 0..2 {
-        assert_eq!(ladder.recognise(job(JobKind::Final, 1)).await.unwrap().rung, "slow");
+        assert_eq!(
+            ladder.recognise(job(JobKind::Final, 1)).await.unwrap().rung,
+            "slow"
+        );
     }
     let health = until(&ladder, |h| h.active == Rung::Speech("last".into())).await;
     assert_eq!(health.rungs[0].state, RungState::TooSlow);
     assert_eq!(health.last_change.unwrap().why, "load");
     for _ in 0..3 {
-        assert_eq!(ladder.recognise(job(JobKind::Final, 1)).await.unwrap().rung, "last");
+        assert_eq!(
+            ladder.recognise(job(JobKind::Final, 1)).await.unwrap().rung,
+            "last"
+        );
     }
     assert_eq!(ladder.health().borrow().active, Rung::Speech("last".into()));
 }
@@ -180,7 +198,10 @@ async fn cancelling_stops_the_decode_and_short_audio_needs_none() {
     let ladder = Ladder::start(config(vec![rung("only", &demo_model())])).unwrap();
     let cancelled = job(JobKind::Final, 1);
     cancelled.cancel.cancel();
-    assert_eq!(ladder.recognise(cancelled).await.unwrap_err(), RecogniseError::Cancelled);
+    assert_eq!(
+        ladder.recognise(cancelled).await.unwrap_err(),
+        RecogniseError::Cancelled
+    );
 
     let flag = CancelFlag::default();
     let mut dropped = job(JobKind::Final, 1);

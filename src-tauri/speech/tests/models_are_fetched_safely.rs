@@ -55,7 +55,10 @@ const BODY: &[u8] = b"These are the weights of a very small model.";
 
 fn sum() -> String {
     use sha2::Digest;
-    sha2::Sha256::digest(BODY).iter().map(|b| format!("{b:02x}")).collect()
+    sha2::Sha256::digest(BODY)
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect()
 }
 
 fn ok(body: &[u8]) -> Vec<u8> {
@@ -108,7 +111,10 @@ fn a_download_is_checked_named_and_listed() {
         .unwrap();
     assert_eq!(*seen.last().unwrap(), (BODY.len() as u64, BODY.len() as u64));
     assert_eq!(manager.verify("m").unwrap(), ModelState::Ok);
-    assert_eq!(std::fs::read(manager.folder("m").unwrap().join("m.bin")).unwrap(), BODY);
+    assert_eq!(
+        std::fs::read(manager.folder("m").unwrap().join("m.bin")).unwrap(),
+        BODY
+    );
     manager.select("m").unwrap();
     assert_eq!(manager.selected(ModelKind::Whisper).as_deref(), Some("m"));
     assert!(manager.list()[0].selected);
@@ -116,7 +122,11 @@ fn a_download_is_checked_named_and_listed() {
     fetch(&manager).unwrap();
     assert_eq!(server.asked().len(), 1);
 
-    std::fs::write(dir.path().join("m/m.bin"), b"These are the weights of a very smell model.").unwrap();
+    std::fs::write(
+        dir.path().join("m/m.bin"),
+        b"These are the weights of a very smell model.",
+    )
+    .unwrap();
     assert!(matches!(manager.list()[0].state, ModelState::Corrupt { .. }));
     assert_eq!(manager.folder("m").unwrap_err().code(), "models.checksum");
     manager.remove("m").unwrap();
@@ -126,15 +136,22 @@ fn a_download_is_checked_named_and_listed() {
 #[test]
 fn a_download_that_broke_off_goes_on_where_it_stopped() {
     let server = Server::start(|request| {
-        let Some(range) = request.lines().find_map(|l| l.to_ascii_lowercase().strip_prefix("range: bytes=").map(str::to_owned))
-        else {
+        let Some(range) = request.lines().find_map(|l| {
+            l.to_ascii_lowercase()
+                .strip_prefix("range: bytes=")
+                .map(str::to_owned)
+        }) else {
             // Promises everything and hangs up in the middle.
             let mut all = ok(BODY);
             all.truncate(all.len() - 20);
             return all;
         };
         let from: usize = range.trim().trim_end_matches('-').parse().unwrap();
-        let headers = format!("Content-Range: bytes {from}-{}/{}\r\n", BODY.len() - 1, BODY.len());
+        let headers = format!(
+            "Content-Range: bytes {from}-{}/{}\r\n",
+            BODY.len() - 1,
+            BODY.len()
+        );
         reply("206 Partial Content", &headers, &BODY[from..])
     });
     let dir = tempfile::tempdir().unwrap();
@@ -143,7 +160,11 @@ fn a_download_that_broke_off_goes_on_where_it_stopped() {
     assert!(matches!(e, ModelsError::Short { got: 24, .. }), "{e}");
     assert_eq!(manager.list()[0].state, ModelState::Partial { bytes: 24 });
     fetch(&manager).unwrap();
-    assert!(server.asked()[1].to_ascii_lowercase().contains("range: bytes=24-"));
+    assert!(
+        server.asked()[1]
+            .to_ascii_lowercase()
+            .contains("range: bytes=24-")
+    );
     assert_eq!(manager.verify("m").unwrap(), ModelState::Ok);
 }
 
@@ -186,15 +207,25 @@ fn redirects_are_followed_within_their_scheme_only() {
     let server = Server::start(move |_| reply("302 Found", &to, b""));
     let dir = tempfile::tempdir().unwrap();
     fetch(&manager(dir.path(), server.address)).unwrap();
-    for location in ["https://example.org/m.bin", "file:///etc/passwd", "ftp://example.org/m"] {
+    for location in [
+        "https://example.org/m.bin",
+        "file:///etc/passwd",
+        "ftp://example.org/m",
+    ] {
         let to = format!("Location: {location}\r\n");
         let server = Server::start(move |_| reply("302 Found", &to, b""));
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(fetch(&manager(dir.path(), server.address)).unwrap_err().code(), "models.redirect");
+        assert_eq!(
+            fetch(&manager(dir.path(), server.address)).unwrap_err().code(),
+            "models.redirect"
+        );
     }
     let server = Server::start(|_| reply("302 Found", "Location: /m.bin\r\n", b""));
     let dir = tempfile::tempdir().unwrap();
-    assert_eq!(fetch(&manager(dir.path(), server.address)).unwrap_err().code(), "models.redirect");
+    assert_eq!(
+        fetch(&manager(dir.path(), server.address)).unwrap_err().code(),
+        "models.redirect"
+    );
     assert!(server.asked().len() <= 7);
 }
 
@@ -257,14 +288,24 @@ fn a_file_is_added_by_its_checksum_and_another_is_refused() {
 #[test]
 fn the_demonstration_model_comes_from_the_checkout_without_a_network() {
     let dir = tempfile::tempdir().unwrap();
-    let manager = Manager::new(ManagerConfig::new(dir.path().to_owned()), Manifest::builtin().unwrap());
+    let manager = Manager::new(
+        ManagerConfig::new(dir.path().to_owned()),
+        Manifest::builtin().unwrap(),
+    );
     manager
         .fetch("demo-clinic-en", &mut |_| {}, &CancelFlag::default())
         .unwrap();
-    let demo = manager.list().into_iter().find(|m| m.id == "demo-clinic-en").unwrap();
+    let demo = manager
+        .list()
+        .into_iter()
+        .find(|m| m.id == "demo-clinic-en")
+        .unwrap();
     assert_eq!((demo.state, demo.demonstration), (ModelState::Ok, true));
     assert_eq!(
-        manager.fetch("base.en", &mut |_| {}, &CancelFlag::default()).unwrap_err().code(),
+        manager
+            .fetch("base.en", &mut |_| {}, &CancelFlag::default())
+            .unwrap_err()
+            .code(),
         "models.downloads_off"
     );
 }

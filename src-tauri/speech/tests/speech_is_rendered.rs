@@ -19,7 +19,10 @@ fn files(dir: &std::path::Path) -> usize {
 async fn words_become_audio_of_a_plausible_length() {
     let short = espeak().render("We are open.", "en").await.unwrap();
     let long = espeak()
-        .render("We are open from eight in the morning until half past six.", "en-GB")
+        .render(
+            "We are open from eight in the morning until half past six.",
+            "en-GB",
+        )
         .await
         .unwrap();
     let seconds = |s: &[i16]| s.len() as f32 / 16_000.0;
@@ -40,8 +43,18 @@ async fn what_cannot_be_rendered_is_a_clear_error() {
     });
     assert_eq!(missing.render("x", "en").await.unwrap_err().code(), "tts.program");
     assert_eq!(espeak().render("x", "-x").await.unwrap_err().code(), "tts.voice");
-    assert_eq!(espeak().render("x", "zz-zz").await.unwrap_err().code(), "tts.failed");
-    assert_eq!(espeak().render(&"x".repeat(5_000), "en").await.unwrap_err().code(), "tts.too_long");
+    assert_eq!(
+        espeak().render("x", "zz-zz").await.unwrap_err().code(),
+        "tts.failed"
+    );
+    assert_eq!(
+        espeak()
+            .render(&"x".repeat(5_000), "en")
+            .await
+            .unwrap_err()
+            .code(),
+        "tts.too_long"
+    );
     let stuck = Espeak::new(EspeakConfig {
         time_max: Duration::ZERO,
         ..EspeakConfig::default()
@@ -65,7 +78,10 @@ async fn approved_texts_are_kept_within_bounds_and_private_ones_never() {
     assert_eq!(files(&dir.path().join("cache")), 1);
 
     for i in 0..12 {
-        speaker.approved(&format!("This is sentence number {i}."), "en").await.unwrap();
+        speaker
+            .approved(&format!("This is sentence number {i}."), "en")
+            .await
+            .unwrap();
     }
     let total: u64 = std::fs::read_dir(dir.path().join("cache"))
         .unwrap()
@@ -85,9 +101,17 @@ async fn a_damaged_file_in_the_cache_is_made_again() {
     let dir = tempfile::tempdir().unwrap();
     let cache = SpeechCache::new(dir.path().to_owned(), 1_000_000).unwrap();
     let audio = cache.get_or_render(&espeak(), "Hello.", "en").await.unwrap();
-    let file = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
+    let file = std::fs::read_dir(dir.path())
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
     std::fs::write(&file, b"not audio").unwrap();
-    assert_eq!(cache.get_or_render(&espeak(), "Hello.", "en").await.unwrap(), audio);
+    assert_eq!(
+        cache.get_or_render(&espeak(), "Hello.", "en").await.unwrap(),
+        audio
+    );
     assert_eq!(wav::read_file(&file).unwrap(), *audio);
 }
 

@@ -34,7 +34,10 @@ fn probabilities_and_decisions_agree() {
     }
     println!("{chunks} chunks, {different} decisions differ, largest difference {worst:e}");
     assert!(chunks > 2_500);
-    assert!(different * 1000 <= chunks, "{different} of {chunks} decisions differ");
+    assert!(
+        different * 1000 <= chunks,
+        "{different} of {chunks} decisions differ"
+    );
     assert!(worst < 1e-3, "{worst}");
 }
 

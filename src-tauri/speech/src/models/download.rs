@@ -72,7 +72,9 @@ impl Download<'_> {
                 return Err(ModelsError::Cancelled);
             }
             // One byte more than the file has shows a body that does not end.
-            let room = usize::try_from(self.bytes - have + 1).unwrap_or(usize::MAX).min(buffer.len());
+            let room = usize::try_from(self.bytes - have + 1)
+                .unwrap_or(usize::MAX)
+                .min(buffer.len());
             match body.read(&mut buffer[..room]) {
                 Ok(0) => break,
                 Ok(n) => {
@@ -206,11 +208,19 @@ mod tests {
     #[test]
     fn redirects_stay_with_their_scheme() {
         let from = "https://a.example/m/x.bin?download=1";
-        assert_eq!(follow(from, "https://b.example/y").unwrap(), "https://b.example/y");
+        assert_eq!(
+            follow(from, "https://b.example/y").unwrap(),
+            "https://b.example/y"
+        );
         assert_eq!(follow(from, "//b.example/y").unwrap(), "https://b.example/y");
         assert_eq!(follow(from, "/y").unwrap(), "https://a.example/y");
         assert_eq!(follow(from, "y").unwrap(), "https://a.example/m/y");
-        for to in ["http://a.example/x", "ftp://a.example/x", "file:///etc/passwd", "data:,x"] {
+        for to in [
+            "http://a.example/x",
+            "ftp://a.example/x",
+            "file:///etc/passwd",
+            "data:,x",
+        ] {
             assert!(follow(from, to).is_err(), "{to}");
         }
     }

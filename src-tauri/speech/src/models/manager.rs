@@ -336,7 +336,11 @@ impl Manager {
         let _lock = self.lock(id)?;
         let size = std::fs::metadata(from).map_err(|e| io("reading", from, e))?.len();
         let mut why = format!("no file of it has {size} bytes");
-        for file in model.files.iter().filter(|f| f.bytes == size && !f.sha256.is_empty()) {
+        for file in model
+            .files
+            .iter()
+            .filter(|f| f.bytes == size && !f.sha256.is_empty())
+        {
             match hash_matches(from, file) {
                 Ok(()) => {
                     let part = self.part(id, file);
@@ -348,7 +352,11 @@ impl Manager {
         }
         Err(ModelsError::Corrupt {
             id: id.to_owned(),
-            file: from.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            file: from
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
             why,
         })
     }
@@ -425,7 +433,9 @@ impl Manager {
                     whole += 1;
                     bytes += file.bytes;
                 }
-                Check::Absent => bytes += std::fs::metadata(self.part(&model.id, file)).map_or(0, |m| m.len()),
+                Check::Absent => {
+                    bytes += std::fs::metadata(self.part(&model.id, file)).map_or(0, |m| m.len())
+                }
                 Check::Damaged(why) => {
                     return ModelState::Corrupt {
                         why: format!("{}: {why}", file.name),
@@ -448,7 +458,9 @@ impl Manager {
 fn worse(before: Option<ModelsError>, now: ModelsError) -> ModelsError {
     match (before, now) {
         (Some(before), ModelsError::Missing(_)) => before,
-        (Some(before), ModelsError::DownloadsOff { .. }) if !matches!(before, ModelsError::Missing(_)) => before,
+        (Some(before), ModelsError::DownloadsOff { .. }) if !matches!(before, ModelsError::Missing(_)) => {
+            before
+        }
         (_, now) => now,
     }
 }
@@ -463,7 +475,9 @@ fn check(path: &Path, file: &FileEntry, believe_stamp: bool) -> Check {
     if !path.is_file() {
         return Check::Absent;
     }
-    if believe_stamp && stamp(path, file).is_some_and(|s| std::fs::read_to_string(stamp_path(path)).ok() == Some(s)) {
+    if believe_stamp
+        && stamp(path, file).is_some_and(|s| std::fs::read_to_string(stamp_path(path)).ok() == Some(s))
+    {
         return Check::Whole;
     }
     match hash_matches(path, file) {

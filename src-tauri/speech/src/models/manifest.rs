@@ -143,7 +143,10 @@ impl Manifest {
     /// # Errors
     /// Never in a build whose tests passed.
     pub fn builtin() -> Result<Self, ManifestError> {
-        Self::parse(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/manifest.toml")))
+        Self::parse(include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../models/manifest.toml"
+        )))
     }
 
     /// Reads and checks a manifest.
@@ -172,7 +175,8 @@ impl Manifest {
                 return bad("files and a licence are needed");
             }
             for file in &model.files {
-                if !plain_name(&file.name) || file.name.ends_with(".part") || file.name.ends_with(".checked") {
+                if !plain_name(&file.name) || file.name.ends_with(".part") || file.name.ends_with(".checked")
+                {
                     return bad("a file name is 1 to 64 small letters, digits, '.', '-' and '_'");
                 }
                 let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
@@ -206,13 +210,16 @@ impl Manifest {
 
 /// Plain HTTP stays on this machine: mirrors on loopback, and tests.
 fn is_loopback(url: &str) -> bool {
-    ["http://127.0.0.1:", "http://[::1]:"].iter().any(|p| url.starts_with(p))
+    ["http://127.0.0.1:", "http://[::1]:"]
+        .iter()
+        .any(|p| url.starts_with(p))
 }
 
 fn plain_name(s: &str) -> bool {
     (1..=64).contains(&s.len())
         && !s.starts_with(['.', '-'])
-        && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-_".contains(&b))
+        && s.bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b".-_".contains(&b))
 }
 
 #[cfg(test)]
@@ -225,7 +232,9 @@ mod tests {
         let m = Manifest::builtin().unwrap();
         for size in ["tiny.en", "base.en", "small.en", "base"] {
             for form in ["", "-q5_1", "-q8_0"] {
-                let entry = m.get(&format!("{size}{form}")).unwrap_or_else(|| panic!("{size}{form}"));
+                let entry = m
+                    .get(&format!("{size}{form}"))
+                    .unwrap_or_else(|| panic!("{size}{form}"));
                 assert_eq!(entry.kind, ModelKind::Whisper);
                 assert_eq!(entry.licence, "MIT");
                 assert!(!entry.demonstration && entry.files[0].sha256.len() == 64);
@@ -255,11 +264,24 @@ mod tests {
             ("a", "a.bin", "abc", url),
             ("a", "a.bin", &sha, "{ url = \"http://example.org/x\" }"),
             ("a", "a.bin", &sha, "{ url = \"file:///etc/passwd\" }"),
-            ("a", "a.bin", &sha, "{ wheel = \"x; rm\", version = \"1\", member = \"m\" }"),
-            ("a", "a.bin", &sha, "{ wheel = \"--index-url\", version = \"1\", member = \"m\" }"),
+            (
+                "a",
+                "a.bin",
+                &sha,
+                "{ wheel = \"x; rm\", version = \"1\", member = \"m\" }",
+            ),
+            (
+                "a",
+                "a.bin",
+                &sha,
+                "{ wheel = \"--index-url\", version = \"1\", member = \"m\" }",
+            ),
             ("a", "a.bin", &sha, "{ file = \"../x\" }"),
         ] {
-            assert!(Manifest::parse(&entry(id, name, sha, source)).is_err(), "{id} {name} {source}");
+            assert!(
+                Manifest::parse(&entry(id, name, sha, source)).is_err(),
+                "{id} {name} {source}"
+            );
         }
         let twice = entry("a", "a.bin", &sha, url).repeat(2);
         assert!(Manifest::parse(&twice).is_err());

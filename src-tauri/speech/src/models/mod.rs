@@ -32,7 +32,11 @@ pub const MODELS_ENV: &str = "ANTEROOM_MODELS";
 /// appliance names its own folder instead.
 #[must_use]
 pub fn default_dir() -> PathBuf {
-    let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let set = |name| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
     set(MODELS_ENV).unwrap_or_else(|| {
         set("XDG_CACHE_HOME")
             .or_else(|| set("HOME").map(|h| h.join(".cache")))
@@ -51,8 +55,10 @@ pub fn checkout_dir() -> Option<PathBuf> {
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut s, b| {
-        let _ = write!(s, "{b:02x}");
-        s
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut s, b| {
+            let _ = write!(s, "{b:02x}");
+            s
+        })
 }

@@ -33,10 +33,25 @@ pub(super) fn fetch(
     let python = |args: &[&str]| run(Command::new("python3").args(args).current_dir(&dir), cancel);
     let exact = format!("{wheel}=={version}");
     python(&[
-        "-m", "pip", "--disable-pip-version-check", "--quiet", "download", "--no-deps", "--only-binary=:all:",
-        "--dest", ".", "--", &exact,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "--quiet",
+        "download",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--dest",
+        ".",
+        "--",
+        &exact,
     ])
-    .map_err(|why| if why == CANCELLED { ModelsError::Cancelled } else { fail(why) })?;
+    .map_err(|why| {
+        if why == CANCELLED {
+            ModelsError::Cancelled
+        } else {
+            fail(why)
+        }
+    })?;
     let archive = std::fs::read_dir(&dir)
         .map_err(|e| fail(e.to_string()))?
         .filter_map(Result::ok)
@@ -47,8 +62,13 @@ pub(super) fn fetch(
     let script = "import shutil,sys,zipfile\n\
                   with zipfile.ZipFile(sys.argv[1]) as z, z.open(sys.argv[2]) as i, open('member', 'wb') as o:\n    \
                   shutil.copyfileobj(i, o)\n";
-    python(&["-I", "-c", script, &archive, member])
-        .map_err(|why| if why == CANCELLED { ModelsError::Cancelled } else { fail(why) })?;
+    python(&["-I", "-c", script, &archive, member]).map_err(|why| {
+        if why == CANCELLED {
+            ModelsError::Cancelled
+        } else {
+            fail(why)
+        }
+    })?;
     std::fs::rename(dir.join("member"), to).map_err(|e| fail(e.to_string()))
 }
 
@@ -78,7 +98,12 @@ fn run(command: &mut Command, cancel: &CancelFlag) -> Result<(), String> {
             Ok(None) if cancel.is_cancelled() || started.elapsed() > PIP_MAX => {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(if cancel.is_cancelled() { CANCELLED } else { "it took too long" }.into());
+                return Err(if cancel.is_cancelled() {
+                    CANCELLED
+                } else {
+                    "it took too long"
+                }
+                .into());
             }
             Ok(None) => std::thread::sleep(Duration::from_millis(50)),
             Err(e) => return Err(e.to_string()),
@@ -89,7 +114,11 @@ fn run(command: &mut Command, cancel: &CancelFlag) -> Result<(), String> {
         return Ok(());
     }
     let text = String::from_utf8_lossy(&text);
-    let last = text.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("no reason given");
+    let last = text
+        .lines()
+        .rev()
+        .find(|l| !l.trim().is_empty())
+        .unwrap_or("no reason given");
     Err(last.trim().chars().take(300).collect())
 }
 

@@ -125,8 +125,12 @@ impl UserFacing for RecogniseError {
     }
     fn hint(&self) -> String {
         match self {
-            Self::NoRecogniser => "Look at `anteroom models list`: callers are served by keypad until a model works.",
-            Self::Overloaded => "Choose a smaller model, allow fewer calls at once, or give the machine more cores.",
+            Self::NoRecogniser => {
+                "Look at `anteroom models list`: callers are served by keypad until a model works."
+            }
+            Self::Overloaded => {
+                "Choose a smaller model, allow fewer calls at once, or give the machine more cores."
+            }
             _ => "Nothing needs to be done.",
         }
         .to_owned()

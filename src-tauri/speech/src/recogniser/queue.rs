@@ -73,7 +73,10 @@ impl Queue {
         }
         let mine = lane(queued.job.kind);
         if queued.job.kind == JobKind::Partial {
-            if let Some(at) = inner.lanes[mine].iter().position(|q| q.job.trace == queued.job.trace) {
+            if let Some(at) = inner.lanes[mine]
+                .iter()
+                .position(|q| q.job.trace == queued.job.trace)
+            {
                 displace(inner.lanes[mine].remove(at));
             }
         }

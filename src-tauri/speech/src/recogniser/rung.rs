@@ -239,7 +239,8 @@ impl Rungs {
         if slot.took_ms.len() == WINDOW {
             slot.took_ms.pop_front();
         }
-        slot.took_ms.push_back(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
+        slot.took_ms
+            .push_back(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         slot.decodes += 1;
         slot.slow_in_a_row = if slow { slot.slow_in_a_row + 1 } else { 0 };
         if slot.slow_in_a_row >= self.slow_in_a_row_max && elsewhere && slot.state == RungState::Ready {
@@ -298,7 +299,12 @@ impl Rungs {
             to: self.rung(after),
             why,
         };
-        tracing::warn!(from = change.from.name(), to = change.to.name(), why, "the recogniser in use changed");
+        tracing::warn!(
+            from = change.from.name(),
+            to = change.to.name(),
+            why,
+            "the recogniser in use changed"
+        );
         inner.last_change = Some(change);
     }
 

@@ -31,7 +31,9 @@ pub(super) fn run(shared: &Shared) {
             continue;
         }
         let result = match probe {
-            Some(rung) => on_rung(shared, &mut decoders, rung, &job).map_err(|_| RecogniseError::NoRecogniser),
+            Some(rung) => {
+                on_rung(shared, &mut decoders, rung, &job).map_err(|_| RecogniseError::NoRecogniser)
+            }
             None => descend(shared, &mut decoders, &job, since.elapsed()),
         };
         shared.publish();

@@ -98,7 +98,9 @@ impl SpeechCache {
         hash.update(espeak.key(language));
         hash.update([0]);
         hash.update(text);
-        self.0.dir.join(format!("{}.wav", crate::models::hex(&hash.finalize())))
+        self.0
+            .dir
+            .join(format!("{}.wav", crate::models::hex(&hash.finalize())))
     }
 }
 

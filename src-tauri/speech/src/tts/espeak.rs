@@ -172,11 +172,20 @@ impl Espeak {
 
     async fn run(&self, text: &str, voice: &str) -> Result<Vec<u8>, TtsError> {
         // The semaphore is never closed.
-        let _permit = self.permits.acquire().await.map_err(|e| TtsError::Pipe(std::io::Error::other(e)))?;
+        let _permit = self
+            .permits
+            .acquire()
+            .await
+            .map_err(|e| TtsError::Pipe(std::io::Error::other(e)))?;
         let c = &self.config;
         let mut child = Command::new(&c.program)
             .args(["--stdin", "--stdout", "-b", "1", "-v", voice])
-            .args(["-s", &c.rate.clamp(80, 450).to_string(), "-p", &c.pitch.min(99).to_string()])
+            .args([
+                "-s",
+                &c.rate.clamp(80, 450).to_string(),
+                "-p",
+                &c.pitch.min(99).to_string(),
+            ])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -23,7 +23,9 @@ impl PromptBook {
     #[must_use]
     pub fn recording(&self, name: &str, language: &str) -> Option<Arc<[i16]>> {
         let plain = |s: &str| {
-            (1..=64).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            (1..=64).contains(&s.len())
+                && s.bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         };
         if !plain(name) || !plain(language) {
             return None;

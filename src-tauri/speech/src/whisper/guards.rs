@@ -47,7 +47,18 @@ const NEVER_SAID: &[&str] = &[
 ];
 
 /// Short sentences that callers do say, and that Whisper also makes of noise: dropped when the model doubts them.
-const OFTEN_NOISE: &[&str] = &["you", "thank you", "thanks", "bye", "bye bye", "okay", "oh", "so", "hmm", "uh"];
+const OFTEN_NOISE: &[&str] = &[
+    "you",
+    "thank you",
+    "thanks",
+    "bye",
+    "bye bye",
+    "okay",
+    "oh",
+    "so",
+    "hmm",
+    "uh",
+];
 
 /// Why `raw` is dropped, if it is. An empty text needs no guard.
 pub(super) fn check(raw: &Raw, settings: &WhisperSettings) -> Option<HallucinationGuard> {
@@ -92,7 +103,12 @@ fn without_brackets(text: &str) -> String {
 
 fn words(text: &str) -> Vec<String> {
     text.split(|c: char| c.is_whitespace() || c == '-')
-        .map(|w| w.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>())
+        .map(|w| {
+            w.chars()
+                .filter(|c| c.is_alphanumeric())
+                .flat_map(char::to_lowercase)
+                .collect::<String>()
+        })
         .filter(|w| !w.is_empty())
         .collect()
 }
@@ -122,8 +138,8 @@ fn repeats(words: &[String]) -> bool {
 
 fn is_digit(word: &str) -> bool {
     const DIGITS: &[&str] = &[
-        "oh", "zero", "nought", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "double",
-        "triple",
+        "oh", "zero", "nought", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
+        "double", "triple",
     ];
     DIGITS.contains(&word) || word.chars().all(|c| c.is_ascii_digit())
 }
@@ -169,7 +185,12 @@ mod tests {
             ("I was at the doctor", -1.5, 0.9, NoSpeech),
             ("Thank you.", -0.9, 0.0, NoSpeech),
             ("you", -0.1, 0.5, NoSpeech),
-            ("I'm going to go. I'm going to go. I'm going to go. I'm going to go.", -0.1, 0.0, Repetition),
+            (
+                "I'm going to go. I'm going to go. I'm going to go. I'm going to go.",
+                -0.1,
+                0.0,
+                Repetition,
+            ),
             ("so so so so so so so", -0.1, 0.0, Repetition),
         ] {
             assert_eq!(verdict(text, mean, no_speech), Some(want), "{text}");

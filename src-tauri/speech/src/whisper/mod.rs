@@ -200,7 +200,9 @@ pub struct Model {
 
 impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Model").field("id", &self.file.id).finish_non_exhaustive()
+        f.debug_struct("Model")
+            .field("id", &self.file.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -215,10 +217,11 @@ impl Model {
         whisper_rs::install_logging_hooks();
         let mut parameters = WhisperContextParameters::default();
         parameters.use_gpu(false);
-        let context = WhisperContext::new_with_params(&file.path, parameters).map_err(|_| LoadError::Corrupt {
-            id: file.id.clone(),
-            why: "whisper.cpp cannot load it",
-        })?;
+        let context =
+            WhisperContext::new_with_params(&file.path, parameters).map_err(|_| LoadError::Corrupt {
+                id: file.id.clone(),
+                why: "whisper.cpp cannot load it",
+            })?;
         if file.demonstration {
             tracing::warn!(
                 model = %file.id,
@@ -335,7 +338,9 @@ pub struct Decoder {
 
 impl std::fmt::Debug for Decoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Decoder").field("model", &self.model).finish_non_exhaustive()
+        f.debug_struct("Decoder")
+            .field("model", &self.model)
+            .finish_non_exhaustive()
     }
 }
 
@@ -414,7 +419,8 @@ impl Decoder {
             return Err(e);
         }
         self.audio.clear();
-        self.audio.extend(samples.iter().map(|s| f32::from(*s) / 32_768.0));
+        self.audio
+            .extend(samples.iter().map(|s| f32::from(*s) / 32_768.0));
         let ms = audio::samples_to_ms(samples.len());
         let least = audio::ms_to_samples(CLIP_MS_MIN);
         if self.audio.len() < least {
@@ -485,7 +491,12 @@ fn pieces(samples: &[i16], ms_max: u32) -> Vec<&[i16]> {
         let from = longest * 3 / 5;
         let cut = (from..longest - window)
             .step_by(window / 4)
-            .min_by_key(|at| rest[*at..*at + window].iter().map(|s| u64::from(s.unsigned_abs())).sum::<u64>())
+            .min_by_key(|at| {
+                rest[*at..*at + window]
+                    .iter()
+                    .map(|s| u64::from(s.unsigned_abs()))
+                    .sum::<u64>()
+            })
             .map_or(longest, |at| at + window / 2);
         let (piece, later) = rest.split_at(cut);
         out.push(piece);
@@ -504,7 +515,10 @@ mod tests {
         let fit = AudioCtx::FitToSegment { min: 256 };
         for ms in (0..35_000).step_by(37) {
             let n = fit.positions(ms);
-            assert!(n == 0 || (u64::from(n) * CONTEXT_MS >= ms && n >= 256 && n % CONTEXT_STEP == 0), "{ms}: {n}");
+            assert!(
+                n == 0 || (u64::from(n) * CONTEXT_MS >= ms && n >= 256 && n % CONTEXT_STEP == 0),
+                "{ms}: {n}"
+            );
         }
         assert_eq!(fit.positions(5_000), 320);
         assert_eq!(fit.positions(30_000), 0);
@@ -518,7 +532,11 @@ mod tests {
         samples[16_000 * 7..16_000 * 7 + 8_000].fill(3);
         let cut = pieces(&samples, 9_000);
         assert_eq!(cut.iter().map(|p| p.len()).sum::<usize>(), samples.len());
-        assert!((16_000 * 7..16_000 * 7 + 8_000).contains(&cut[0].len()), "{}", cut[0].len());
+        assert!(
+            (16_000 * 7..16_000 * 7 + 8_000).contains(&cut[0].len()),
+            "{}",
+            cut[0].len()
+        );
         assert!(cut.iter().all(|p| p.len() <= 16_000 * 9));
         assert_eq!(pieces(&samples[..100], 9_000).len(), 1);
     }
