@@ -14,6 +14,8 @@ fn main() -> io::Result<()> {
     let out = PathBuf::from(env::var("OUT_DIR").map_err(io::Error::other)?);
     let dist = root.join("../../ui/dist");
     println!("cargo:rerun-if-changed=build.rs");
+    // A path that is not there would count as changed every time; where it cannot be made, it does.
+    let _ = fs::create_dir_all(&dist);
     println!("cargo:rerun-if-changed={}", dist.display());
 
     let index = dist.join("index.html");

@@ -113,6 +113,8 @@ const steps = {
     await shown('And do you speak…');
     await shown('answered after 0.6 s');
     assert.equal(await page.getByRole('status').first().textContent(), 'New call from 01632 960123');
+    // On a narrow screen the card is shown only once it is asked for.
+    await page.getByRole('region', { name: 'Calls now' }).getByRole('button').click();
     const chip = page.getByRole('button', { name: 'opening-hours, version 3, score 0.94' });
     await chip.focus();
     await page.keyboard.press('Enter');
@@ -137,6 +139,7 @@ const steps = {
   },
 
   async 'an urgent call comes first, with a word and a shape'() {
+    await look('card');
     server.do('urgent');
     await page.getByRole('status').filter({ hasText: 'Urgent call from 01632 960077' }).waitFor({ state: 'attached' });
     const first = page.getByRole('region', { name: 'Calls now' }).getByRole('button').first();
