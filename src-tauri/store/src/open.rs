@@ -162,7 +162,7 @@ pub(crate) fn connect(path: &Path, key: &[u8; 32], create: bool) -> rusqlite::Re
 }
 
 /// sqlite-vec joins every connection that is opened after this.
-fn register_vec() {
+pub(crate) fn register_vec() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         type Init = unsafe extern "C" fn(
