@@ -24,7 +24,7 @@ const PACKETS_MAX: usize = 16;
 /// allows, so that no wall clock is needed and none is given away.
 pub(crate) fn ntp(at: Mono) -> u64 {
     let (s, us) = (at.0 / 1_000_000, at.0 % 1_000_000);
-    s << 32 | (us << 32) / 1_000_000
+    (s << 32) | ((us << 32) / 1_000_000)
 }
 
 /// The middle 32 bits, the form in which reports refer to a moment.

@@ -82,8 +82,8 @@ impl Default for MediaConfig {
     }
 }
 
-/// What happens in a running session.
-#[derive(Debug, Clone, PartialEq)]
+/// What happens in a running session. Its `Debug` tells neither audio nor digits, which are personal data.
+#[derive(Clone, PartialEq)]
 #[expect(
     clippy::large_enum_variant,
     reason = "nearly every event is a tick, and boxing each would cost an allocation per 20 ms"
@@ -136,6 +136,22 @@ pub enum MediaEvent {
     Quality(Quality),
     /// The peer put us on hold (true) or took us off it.
     Held(bool),
+}
+
+impl std::fmt::Debug for MediaEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tick { at, rx_filled, .. } => write!(f, "Tick({at:?}, filled: {rx_filled})"),
+            Self::PlayStarted { id, at } => write!(f, "PlayStarted({id:?}, {at:?})"),
+            Self::PlayDone { id, at } => write!(f, "PlayDone({id:?}, {at:?})"),
+            Self::PlayDropped { id, played_ms } => write!(f, "PlayDropped({id:?}, {played_ms} ms)"),
+            Self::Dtmf { duration_ms, .. } => write!(f, "Dtmf([pii], {duration_ms} ms)"),
+            Self::FirstPacket => f.write_str("FirstPacket"),
+            Self::SilenceTimeout => f.write_str("SilenceTimeout"),
+            Self::Quality(q) => write!(f, "Quality({q:?})"),
+            Self::Held(held) => write!(f, "Held({held})"),
+        }
+    }
 }
 
 /// Makes sessions and owns the pool of ports. Cheap to clone.
@@ -664,4 +680,29 @@ impl Task {
 /// IPv4 in IPv6's clothes, as a dual-stack socket gives it, compares equal to IPv4 as descriptions write it.
 fn canonical(a: SocketAddr) -> SocketAddr {
     SocketAddr::new(a.ip().to_canonical(), a.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_and_audio_are_not_printed() {
+        let shown = format!(
+            "{:?}",
+            MediaEvent::Dtmf {
+                digit: '7',
+                duration_ms: 100
+            }
+        );
+        assert_eq!(shown, "Dtmf([pii], 100 ms)");
+        let frame = [1234; anteroom_types::FRAME_SAMPLES];
+        let tick = MediaEvent::Tick {
+            at: Mono(5),
+            rx: frame,
+            tx: frame,
+            rx_filled: true,
+        };
+        assert!(!format!("{tick:?}").contains("1234"));
+    }
 }
