@@ -168,6 +168,7 @@ const steps = {
 
   async 'a narrow screen leads to the call and back'() {
     await page.setViewportSize(SIZES.narrow);
+    await page.getByRole('navigation').getByRole('button', { name: /Calls/ }).click();
     await page.getByRole('button', { name: /01632 960123/ }).click();
     await shown('When are you open on Friday?');
     if (SHOTS) await page.screenshot({ path: join(SHOTS, 'card-narrow-light.png') });
