@@ -3,15 +3,15 @@
 //! # Architecture invariants
 //!
 //! - This is the only crate that knows the SIP library, and no type of that library appears in a public signature.
-//! - The core ([`core`], [`dialog`], [`trunk`], [`gate`], [`frame`]) is sans-IO: bytes, commands and time go in,
-//!   [`core::Output`]s come out. It reads no clock and opens no socket; randomness is a seeded generator passed in.
-//!   Only [`driver`] has sockets, tasks and a clock.
+//! - The core (`core`, `dialog`, `trunk`, `gate`, `frame`) is sans-IO: bytes, commands and time go in,
+//!   `core::Output`s come out. It reads no clock and opens no socket; randomness is a seeded generator passed in.
+//!   Only `driver` has sockets, tasks and a clock.
 //! - No message content, number, address of record or digest is logged at any level.
 //!
 //! # The drive contract
 //!
 //! Each call into the core mutates it, after which its outputs are drained until none is left; then only
-//! [`core::Core::next_timeout`] remains to be waited for.
+//! `core::Core::next_timeout` remains to be waited for.
 //!
 //! # Queues
 //!

@@ -94,7 +94,7 @@ fn the_corpus_itself_reaches_the_dialogs() {
 }
 
 #[test]
-fn mutations_do_not_panic() {
+fn fuzz_mutations_do_not_panic() {
     let seconds: u64 = std::env::var("ANTEROOM_FUZZ_SECONDS")
         .ok()
         .and_then(|v| v.parse().ok())

@@ -354,3 +354,34 @@ async fn a_trunk_by_address_is_probed_with_options() {
         "any answer is a sign of life"
     );
 }
+
+#[tokio::test]
+async fn a_lost_connection_is_made_again_and_registered_again_at_once() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let mut cfg = config(&[addr], PASSWORD, 3_600);
+    cfg.trunks[0].transport = Transport::Tcp;
+    let (tx, mut rx) = mpsc::channel(16);
+    let _sip = Sip::start(cfg, tx).await.unwrap();
+    for round in 0..3 {
+        let accept = tokio::time::timeout(Duration::from_secs(5), listener.accept());
+        let (mut s, _) = accept.await.expect("a connection").unwrap();
+        let mut buf = vec![0; 65_535];
+        let n = s.read(&mut buf).await.unwrap();
+        let m = String::from_utf8_lossy(&buf[..n]).into_owned();
+        assert!(m.starts_with("REGISTER") && m.contains(";transport=tcp>"), "{m}");
+        let copy: String = ["Via", "From", "To", "Call-ID", "CSeq", "Contact"]
+            .iter()
+            .map(|h| format!("{h}: {}\r\n", header(&m, h).unwrap()))
+            .collect();
+        s.write_all(format!("SIP/2.0 200 OK\r\n{copy}Content-Length: 0\r\n\r\n").as_bytes())
+            .await
+            .unwrap();
+        if round == 0 {
+            assert_eq!(next_state(&mut rx).await, TrunkState::Up);
+        }
+        // Let the 200 be read before the connection goes.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

@@ -11,6 +11,10 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
+#[expect(
+    clippy::print_stderr,
+    reason = "the one way a test can say that it was skipped"
+)]
 fn there_is_sipp() -> bool {
     let found = std::process::Command::new("sipp")
         .arg("-v")

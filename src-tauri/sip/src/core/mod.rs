@@ -41,7 +41,7 @@ pub(crate) enum Output {
     Send {
         hop: Hop,
         bytes: Bytes,
-        key: Option<TransactionKey>,
+        key: Option<Box<TransactionKey>>,
     },
     /// Tell the application.
     Event(Box<SipEvent>),
@@ -230,7 +230,7 @@ impl Core {
         self.out.push_back(Output::Send {
             hop: hop.clone(),
             bytes,
-            key,
+            key: key.map(Box::new),
         });
     }
 

@@ -87,6 +87,9 @@ struct World {
     established: usize,
     digits: usize,
     answers: usize,
+    /// Established calls are left alone.
+    quiet: bool,
+    sent: usize,
 }
 
 impl World {
@@ -112,6 +115,8 @@ impl World {
             established: 0,
             digits: 0,
             answers: 0,
+            quiet: false,
+            sent: 0,
         }
     }
 
@@ -144,6 +149,7 @@ impl World {
             match output {
                 Output::Send { hop, bytes, .. } => {
                     assert_eq!(hop.remote, addr(1 - i), "sent to the right place");
+                    self.sent += 1;
                     let copies = if self.rng.random_bool(self.double) { 2 } else { 1 };
                     for _ in 0..copies {
                         if self.rng.random_bool(self.loss) {
@@ -227,6 +233,9 @@ impl World {
             }
             SipEvent::Established { .. } => {
                 self.established += 1;
+                if self.quiet {
+                    return;
+                }
                 for _ in 0..self.rng.random_range(0..3) {
                     let ms = self.rng.random_range(0..5_000);
                     self.after(ms, What::Reinvite { at: i, leg });
@@ -253,8 +262,8 @@ impl World {
                 return;
             };
             self.now = self.now.max(next);
-            for i in 0..self.cores.len() {
-                if timers[i].is_some_and(|t| t <= self.now) {
+            for (i, timer) in timers.iter().enumerate() {
+                if timer.is_some_and(|t| t <= self.now) {
                     self.cores[i].on_timeout(self.now);
                     self.drain(i);
                 }
@@ -433,4 +442,21 @@ fn a_line_that_goes_dead_is_noticed_by_the_session_timer() {
         assert!(w.now.as_ms() < 2_000_000, "within the interval");
     }
     assert!(noticed >= 10, "{noticed}");
+}
+
+#[test]
+fn a_long_call_is_kept_alive_by_refreshing_it() {
+    let mut w = World::new(3, 0.0, 0.0);
+    w.quiet = true;
+    let leg = w.dial(true);
+    let stop = Mono::from_ms(3 * 3_600_000);
+    w.next += 1;
+    w.queue.insert((stop, w.next), What::Bye { at: 0, leg });
+    w.run();
+    w.check(3);
+    assert_eq!(w.established, 2);
+    assert_eq!(w.ended[0][&leg], EndWhy::LocalBye);
+    assert!(w.now >= stop, "it lasted: {:?}", w.now);
+    // Three hours of an interval of half an hour, refreshed at half of it: twelve requests and their answers.
+    assert!((24..60).contains(&w.sent), "{}", w.sent);
 }

@@ -389,6 +389,9 @@ impl Shared {
     }
 
     fn tell(&self, state: &mut State, event: SipEvent) {
+        if let SipEvent::Trunk { name, state } = &event {
+            tracing::info!(trunk = name.as_str(), ?state, "trunk");
+        }
         let event = if state.pending.is_empty() {
             match self.events.try_send(event) {
                 Ok(()) => return,

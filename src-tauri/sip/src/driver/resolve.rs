@@ -100,7 +100,7 @@ pub(crate) async fn find(shared: &Arc<Shared>, uri: &str, wanted: Option<Transpo
             let t = wanted.unwrap_or(Transport::Udp);
             vec![(t, SocketAddr::new(*ip, uri.port().unwrap_or(t.default_port())))]
         }
-        Some(Host::Name(_)) => by_name(shared, &uri, &name, wanted).await,
+        Some(Host::Name(_)) => by_name(shared.names.dns.as_ref(), &uri, &name, wanted).await,
     };
     found
         .into_iter()
@@ -123,12 +123,12 @@ pub(crate) async fn find(shared: &Arc<Shared>, uri: &str, wanted: Option<Transpo
 }
 
 async fn by_name(
-    shared: &Arc<Shared>,
+    dns: Option<&Arc<DnsResolver>>,
     uri: &Uri,
     name: &str,
     wanted: Option<Transport>,
 ) -> Vec<(Transport, SocketAddr)> {
-    if let Some(dns) = &shared.names.dns {
+    if let Some(dns) = dns {
         let policy = ResolutionPolicy::default();
         let answer = resolve_uri_bounded(uri, dns, &mut OsRng, wanted.map(kind), policy).await;
         let found: Vec<_> = answer
@@ -147,5 +147,80 @@ async fn by_name(
     match tokio::time::timeout(Duration::from_secs(5), look).await {
         Ok(Ok(found)) => found.map(|a| (t, a)).collect(),
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(out: &mut Vec<u8>, n: &str) {
+        for label in n.split('.') {
+            out.push(u8::try_from(label.len()).unwrap());
+            out.extend_from_slice(label.as_bytes());
+        }
+        out.push(0);
+    }
+
+    /// A name server that knows one domain: two registrars by SRV, the second preferred.
+    fn answer(query: &[u8]) -> Vec<u8> {
+        let mut labels = Vec::new();
+        let mut i = 12;
+        while query[i] != 0 {
+            let n = usize::from(query[i]);
+            labels.push(String::from_utf8_lossy(&query[i + 1..=i + n]).to_lowercase());
+            i += n + 1;
+        }
+        let asked = labels.join(".");
+        let kind = u16::from_be_bytes([query[i + 1], query[i + 2]]);
+        let mut records: Vec<(u16, Vec<u8>)> = Vec::new();
+        match (asked.as_str(), kind) {
+            ("_sip._udp.trunk.test", 33) => {
+                for (priority, host) in [(20u16, "b.trunk.test"), (10, "a.trunk.test")] {
+                    let mut d = Vec::new();
+                    d.extend_from_slice(&priority.to_be_bytes());
+                    d.extend_from_slice(&[0, 1]);
+                    d.extend_from_slice(&5070u16.to_be_bytes());
+                    name(&mut d, host);
+                    records.push((33, d));
+                }
+            }
+            ("a.trunk.test", 1) => records.push((1, vec![192, 0, 2, 10])),
+            ("b.trunk.test", 1) => records.push((1, vec![192, 0, 2, 20])),
+            _ => {}
+        }
+        let mut out = query[..2].to_vec();
+        out.extend_from_slice(&[0x85, 0x80, 0, 1]);
+        out.extend_from_slice(&u16::try_from(records.len()).unwrap().to_be_bytes());
+        out.extend_from_slice(&[0, 0, 0, 0]);
+        out.extend_from_slice(&query[12..i + 5]);
+        for (kind, data) in records {
+            name(&mut out, &asked);
+            out.extend_from_slice(&kind.to_be_bytes());
+            out.extend_from_slice(&[0, 1, 0, 0, 0, 60]);
+            out.extend_from_slice(&u16::try_from(data.len()).unwrap().to_be_bytes());
+            out.extend_from_slice(&data);
+        }
+        out
+    }
+
+    #[tokio::test]
+    async fn a_domain_is_found_by_srv_in_order_of_priority() {
+        let server = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let addr = server.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut buf = [0; 1_500];
+            while let Ok((n, from)) = server.recv_from(&mut buf).await {
+                let _ = server.send_to(&answer(&buf[..n]), from).await;
+            }
+        });
+        let dns = Arc::new(DnsResolver::for_nameserver(addr, Duration::from_secs(2)).unwrap());
+        let uri = Uri::parse(Bytes::from_static(b"sip:trunk.test")).unwrap();
+        let found = by_name(Some(&dns), &uri, "trunk.test", Some(Transport::Udp)).await;
+        let expected: Vec<(Transport, SocketAddr)> = ["192.0.2.10:5070", "192.0.2.20:5070"]
+            .iter()
+            .map(|a| (Transport::Udp, a.parse().unwrap()))
+            .collect();
+        assert_eq!(found, expected);
     }
 }
