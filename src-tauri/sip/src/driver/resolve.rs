@@ -6,7 +6,7 @@ use crate::wire::Hop;
 use bytes::Bytes;
 use sipx_sip::{Host, Uri};
 use sipx_transport::TransportKind;
-use sipx_transport::dns::{DnsResolver, ResolutionPolicy, resolve_uri_bounded};
+use sipx_transport::dns::{DnsResolver, ResolutionPolicy, resolve_uri, resolve_uri_bounded};
 use sipx_transport::resolve::OsRng;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -131,8 +131,22 @@ async fn by_name(
     if let Some(dns) = dns {
         let policy = ResolutionPolicy::default();
         let answer = resolve_uri_bounded(uri, dns, &mut OsRng, wanted.map(kind), policy).await;
-        let found: Vec<_> = answer
-            .unwrap_or_default()
+        let targets = match answer {
+            Ok(t) => t,
+            // One question without a clear answer, such as the A record of a domain that has only SRV, refuses the whole
+            // look-up; what was answered is then taken for what it is.
+            Err(_) => {
+                let mut uri = uri.clone();
+                if let Some(t) = wanted.filter(|_| uri.transport().is_none()) {
+                    uri.push_param(sipx_sip::params::Param::new("transport", t.as_param()));
+                }
+                let lenient = resolve_uri(&uri, dns, &mut OsRng);
+                tokio::time::timeout(policy.resolution_timeout, lenient)
+                    .await
+                    .unwrap_or_default()
+            }
+        };
+        let found: Vec<_> = targets
             .into_iter()
             .filter_map(|t| Some((transport(t.transport)?, t.addr)))
             .collect();
