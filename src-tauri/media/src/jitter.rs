@@ -22,6 +22,9 @@ const PACKETS_MAX: usize = 64;
 /// A jump of the sequence number beyond this is a restart of the sender, once a second packet confirms it
 /// (RFC 3550 A.1, `MAX_DROPOUT`).
 const DROPOUT_MAX: i64 = 3_000;
+/// Late packets in a row after which the stream is taken to be where they say: one stray packet with a number or a
+/// timestamp in the future must not silence the true ones until they reach it.
+const LATE_RUN: u8 = 5;
 /// Audio that may lie in the buffer before the oldest is dropped outright.
 const HELD_MS_MAX: i64 = 400;
 /// Concealment of an empty buffer before it counts as a pause.
@@ -100,6 +103,8 @@ pub(crate) struct JitterBuffer {
     newest_seq: Option<i64>,
     newest_timestamp: i64,
     suspect_seq: Option<u16>,
+    /// The latest late packet's number, and how many in a row came late.
+    late_run: (i64, u8),
     /// Relative delay of recent packets in milliseconds.
     spread: VecDeque<i64>,
     spread_new: usize,
@@ -127,6 +132,7 @@ impl JitterBuffer {
             newest_seq: None,
             newest_timestamp: 0,
             suspect_seq: None,
+            late_run: (0, 0),
             spread: VecDeque::new(),
             spread_new: 0,
             delay_ms: DELAY_MS_MIN,
@@ -209,7 +215,10 @@ impl JitterBuffer {
         }
         if self.last_played.is_some_and(|l| ext <= l) {
             self.counts.late += 1;
-            return None;
+            if !self.too_many_late(ext) {
+                return None;
+            }
+            self.reset();
         }
         if self.newest_seq.is_none_or(|n| ext > n) {
             self.newest_seq = Some(ext);
@@ -228,6 +237,16 @@ impl JitterBuffer {
             self.packets.pop_first();
         }
         Some(ts)
+    }
+
+    fn too_many_late(&mut self, seq: i64) -> bool {
+        let run = if seq == self.late_run.0 + 1 {
+            self.late_run.1.saturating_add(1)
+        } else {
+            1
+        };
+        self.late_run = (seq, if run >= LATE_RUN { 0 } else { run });
+        run >= LATE_RUN
     }
 
     /// Follows the spread of delays: up at once, down slowly.
@@ -409,6 +428,9 @@ impl JitterBuffer {
         } else if gap < 0 {
             if -gap <= self.inserted || gap_ms < -1_000 {
                 // It is what the buffer ran dry for, so that the delay has grown; or the sender's clock jumped back.
+                self.next = timestamp;
+                self.play();
+            } else if self.too_many_late(seq) {
                 self.next = timestamp;
                 self.play();
             } else {

@@ -67,7 +67,7 @@ fn a_running_session_outlives_broken_packets_of_its_own_source() {
         (Codec::Opus, SrtpPolicy::Off),
         (Codec::Opus, SrtpPolicy::Required),
     ] {
-        rounds(3, |seed| {
+        rounds(12, |seed| {
             let mut w = World::new(codec, srtp, seed);
             let mut rng = StdRng::seed_from_u64(seed);
             w.a.say(500.0, 6_000);

@@ -142,3 +142,28 @@ fn a_sender_whose_clock_is_off_is_followed() {
     assert_eq!((q.lost, q.late), (0, 0), "{q:?}");
     assert!(w.b.filled[10..].iter().all(|f| *f), "{q:?}");
 }
+
+#[test]
+fn one_stray_packet_from_the_future_does_not_silence_the_stream() {
+    for (seq_ahead, ticks_ahead) in [(2_000u16, 0u32), (0, 4_000), (2_000, 320_000), (1, 7_000)] {
+        let mut w = World::new(Codec::Pcmu, SrtpPolicy::Off, 61);
+        w.a.say(400.0, 8_000);
+        w.run(2_000);
+        w.collect();
+        let last = crate::rtp::parse(w.tap.last().unwrap()).unwrap();
+        let (seq, ts) = (
+            last.seq.wrapping_add(seq_ahead),
+            last.timestamp.wrapping_add(ticks_ahead),
+        );
+        let stray = crate::rtp::packet(0, seq.wrapping_add(1), false, ts, last.ssrc, &[0xff; 160]);
+        // The line falters just then, so that the stray one is all there is to play.
+        w.inject(w.a.address, w.b.address, stray);
+        w.run_with(200, |w| w.a.engine.outgoing.clear());
+        w.run(3_000);
+        let heard = w.b.heard_ms(2_700, 5_000);
+        assert!(
+            tone::is_tone(heard, 400.0, RATE_HZ, 0.95),
+            "{seq_ahead} {ticks_ahead}"
+        );
+    }
+}
