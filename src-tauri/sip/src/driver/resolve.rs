@@ -140,7 +140,8 @@ async fn by_name(
                 if let Some(t) = wanted.filter(|_| uri.transport().is_none()) {
                     uri.push_param(sipx_sip::params::Param::new("transport", t.as_param()));
                 }
-                let lenient = resolve_uri(&uri, dns, &mut OsRng);
+                let mut random = OsRng;
+                let lenient = resolve_uri(&uri, dns, &mut random);
                 tokio::time::timeout(policy.resolution_timeout, lenient)
                     .await
                     .unwrap_or_default()
