@@ -127,7 +127,11 @@ impl<'l, 't> Judge<'l, 't> {
                 continue;
             }
             for p in &rule.patterns {
-                matches.extend(p.find(&self.heard, rule.misheard && !self.language.literal).into_iter().map(|f| (rule, f)));
+                matches.extend(
+                    p.find(&self.heard, rule.misheard && !self.language.literal)
+                        .into_iter()
+                        .map(|f| (rule, f)),
+                );
             }
         }
         // In the order spoken, so that a negation can be carried on; the rules' order decides between equals.
@@ -290,13 +294,15 @@ impl<'l, 't> Judge<'l, 't> {
     fn is_resolved(&self, f: &Found) -> bool {
         let until = (f.words.end + RESOLVED_WITHIN).min(self.heard.words.len());
         let all = 0..self.heard.words.len();
-        self.any_within(&self.language.resolved, &(f.words.end..until)) && !self.any_within(&self.language.now, &all)
+        self.any_within(&self.language.resolved, &(f.words.end..until))
+            && !self.any_within(&self.language.now, &all)
     }
 
     /// The words of the match's clause: up to the end of a sentence or a word that begins a new clause.
     fn clause(&self, f: &Found) -> Range<usize> {
         let words = self.heard.words;
-        let starts = |i: usize| words[i].pause == Pause::Sentence || self.language.clause.contains(&words[i].text);
+        let starts =
+            |i: usize| words[i].pause == Pause::Sentence || self.language.clause.contains(&words[i].text);
         let mut start = f.words.start;
         while start > 0 && !starts(start) {
             start -= 1;
@@ -310,9 +316,10 @@ impl<'l, 't> Judge<'l, 't> {
 
     fn any_within(&self, patterns: &[crate::text::pattern::Pattern], range: &Range<usize>) -> bool {
         patterns.iter().any(|p| {
-            range
-                .clone()
-                .any(|at| p.find_at(&self.heard, at, false).is_some_and(|m| m.words.end <= range.end))
+            range.clone().any(|at| {
+                p.find_at(&self.heard, at, false)
+                    .is_some_and(|m| m.words.end <= range.end)
+            })
         })
     }
 

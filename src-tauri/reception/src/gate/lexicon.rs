@@ -7,11 +7,11 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use toml::Spanned;
 
-const FLOOR: &[(&str, &str)] = &[
-    ("en.toml", include_str!("../../../../assets/gate/en.toml")),
-    ("de.toml", include_str!("../../../../assets/gate/de.toml")),
-    ("fr.toml", include_str!("../../../../assets/gate/fr.toml")),
-    ("es.toml", include_str!("../../../../assets/gate/es.toml")),
+const FLOOR: &[&str] = &[
+    include_str!("../../../../assets/gate/en.toml"),
+    include_str!("../../../../assets/gate/de.toml"),
+    include_str!("../../../../assets/gate/fr.toml"),
+    include_str!("../../../../assets/gate/es.toml"),
 ];
 
 /// Bytes a clinic's file may have.
@@ -216,11 +216,15 @@ impl Lexicon {
     /// # Errors
     /// The floor is compiled in and tested; an error means that this build is broken.
     pub fn floor() -> Result<Self, LexiconError> {
+        Self::from_floor(FLOOR)
+    }
+
+    pub(crate) fn from_floor(files: &[&str]) -> Result<Self, LexiconError> {
         let mut lexicon = Self {
             version: String::new(),
             languages: Vec::new(),
         };
-        for (_, text) in FLOOR {
+        for text in files {
             lexicon.add(text, true)?;
         }
         Ok(lexicon)
@@ -280,13 +284,17 @@ impl Lexicon {
             if !floor {
                 refuse_narrowing(text, &tag, &section)?;
             }
-            let at = self.languages.iter().position(|l| l.tag == tag).unwrap_or_else(|| {
-                self.languages.push(Language {
-                    tag: tag.clone(),
-                    ..Language::default()
+            let at = self
+                .languages
+                .iter()
+                .position(|l| l.tag == tag)
+                .unwrap_or_else(|| {
+                    self.languages.push(Language {
+                        tag: tag.clone(),
+                        ..Language::default()
+                    });
+                    self.languages.len() - 1
                 });
-                self.languages.len() - 1
-            });
             self.languages[at].extend(text, section)?;
         }
         Ok(())
@@ -384,19 +392,27 @@ impl Language {
             self.present_verbs.extend(p.present_verbs);
             self.clause.extend(p.clause);
         }
-        self.others.extend(s.others.map(Spanned::into_inner).unwrap_or_default());
+        self.others
+            .extend(s.others.map(Spanned::into_inner).unwrap_or_default());
         Ok(())
     }
 
-    fn compile(&mut self, text: &str, rule: &str, phrases: &[Spanned<String>]) -> Result<Vec<Pattern>, LexiconError> {
+    fn compile(
+        &mut self,
+        text: &str,
+        rule: &str,
+        phrases: &[Spanned<String>],
+    ) -> Result<Vec<Pattern>, LexiconError> {
         phrases
             .iter()
             .map(|p| {
-                self.vocabulary.compile(p.get_ref()).map_err(|problem| LexiconError::Phrase {
-                    line: line_of(text, p.span().start),
-                    rule: rule.to_owned(),
-                    problem,
-                })
+                self.vocabulary
+                    .compile(p.get_ref())
+                    .map_err(|problem| LexiconError::Phrase {
+                        line: line_of(text, p.span().start),
+                        rule: rule.to_owned(),
+                        problem,
+                    })
             })
             .collect()
     }
@@ -438,7 +454,10 @@ mod tests {
     fn errors_point_at_the_line() {
         let bad = "version = \"1\"\n\n[[language.en.urgent]]\nrule = \"x\"\nphrases = [\n \"fine words\",\n \"@nobody here\",\n]\n";
         let e = Lexicon::parse(bad).expect_err("refused");
-        assert_eq!(e.to_string(), "line 7: in rule x: the class @nobody is not defined");
+        assert_eq!(
+            e.to_string(),
+            "line 7: in rule x: the class @nobody is not defined"
+        );
         let e = Lexicon::parse("version = \"1\"\nwhat = 3\n").expect_err("refused");
         assert!(e.to_string().starts_with("line 2: "), "{e}");
     }
@@ -446,13 +465,31 @@ mod tests {
     #[test]
     fn a_clinic_cannot_narrow_the_gate() {
         for (bad, code) in [
-            ("version=\"1\"\n[[language.en.mask]]\nrule=\"m\"\nphrases=[\"chest pain\"]", "gate.narrows"),
-            ("version=\"1\"\n[language.en]\ntransparent=[\"pain\"]", "gate.narrows"),
-            ("version=\"1\"\n[language.en.negation]\nlinks=[\"breathing\"]", "gate.narrows"),
-            ("version=\"1\"\n[language.en.past]\nmarkers=[\"i have\"]", "gate.narrows"),
+            (
+                "version=\"1\"\n[[language.en.mask]]\nrule=\"m\"\nphrases=[\"chest pain\"]",
+                "gate.narrows",
+            ),
+            (
+                "version=\"1\"\n[language.en]\ntransparent=[\"pain\"]",
+                "gate.narrows",
+            ),
+            (
+                "version=\"1\"\n[language.en.negation]\nlinks=[\"breathing\"]",
+                "gate.narrows",
+            ),
+            (
+                "version=\"1\"\n[language.en.past]\nmarkers=[\"i have\"]",
+                "gate.narrows",
+            ),
             ("version=\"1\"\n[language.en]\ncommon=[\"chess\"]", "gate.narrows"),
-            ("version=\"1\"\n[language.en.classes]\ncondition=[\"pain\"]", "gate.name_taken"),
-            ("version=\"1\"\n[[language.en.urgent]]\nrule=\"chest-pain\"\nphrases=[\"x y\"]", "gate.name_taken"),
+            (
+                "version=\"1\"\n[language.en.classes]\ncondition=[\"pain\"]",
+                "gate.name_taken",
+            ),
+            (
+                "version=\"1\"\n[[language.en.urgent]]\nrule=\"chest-pain\"\nphrases=[\"x y\"]",
+                "gate.name_taken",
+            ),
         ] {
             let e = Lexicon::parse(bad).expect_err(bad);
             assert_eq!(e.code(), code, "{bad}: {e}");

@@ -234,11 +234,13 @@ impl Intents {
             phrases
                 .iter()
                 .map(|p| {
-                    vocabulary.compile(p.get_ref()).map_err(|problem| IntentsError::Phrase {
-                        line: line_of(text, p.span().start),
-                        intent: intent.to_owned(),
-                        problem,
-                    })
+                    vocabulary
+                        .compile(p.get_ref())
+                        .map_err(|problem| IntentsError::Phrase {
+                            line: line_of(text, p.span().start),
+                            intent: intent.to_owned(),
+                            problem,
+                        })
                 })
                 .collect()
         };
@@ -293,10 +295,65 @@ impl Intents {
 
 /// Words that say nothing of what is wanted.
 const EMPTY: &[&str] = &[
-    "a", "an", "the", "i", "you", "he", "she", "it", "we", "they", "my", "your", "his", "her", "our", "their", "is", "are",
-    "am", "was", "be", "to", "of", "for", "in", "on", "at", "with", "and", "or", "do", "does", "can", "could", "would",
-    "will", "may", "please", "me", "this", "that", "there", "have", "has", "like", "want", "need", "get", "so", "hello",
-    "hi", "yes", "okay", "sorry", "good", "morning", "afternoon", "evening", "just",
+    "a",
+    "an",
+    "the",
+    "i",
+    "you",
+    "he",
+    "she",
+    "it",
+    "we",
+    "they",
+    "my",
+    "your",
+    "his",
+    "her",
+    "our",
+    "their",
+    "is",
+    "are",
+    "am",
+    "was",
+    "be",
+    "to",
+    "of",
+    "for",
+    "in",
+    "on",
+    "at",
+    "with",
+    "and",
+    "or",
+    "do",
+    "does",
+    "can",
+    "could",
+    "would",
+    "will",
+    "may",
+    "please",
+    "me",
+    "this",
+    "that",
+    "there",
+    "have",
+    "has",
+    "like",
+    "want",
+    "need",
+    "get",
+    "so",
+    "hello",
+    "hi",
+    "yes",
+    "okay",
+    "sorry",
+    "good",
+    "morning",
+    "afternoon",
+    "evening",
+    "just",
 ];
 
 pub(super) fn content(words: &[Word]) -> BTreeSet<String> {

@@ -51,7 +51,10 @@ pub fn classify_intent_with(text: &str, intents: &Intents, cosines: &[(&str, f32
         .iter()
         .filter(|i| i.enabled)
         .map(|i| {
-            let cosine = cosines.iter().find(|(id, _)| *id == i.id).map_or(0.0, |(_, c)| *c);
+            let cosine = cosines
+                .iter()
+                .find(|(id, _)| *id == i.id)
+                .map_or(0.0, |(_, c)| *c);
             (score(i, &heard, &words, &stems, &polite, cosine), i)
         })
         .collect();
@@ -111,7 +114,9 @@ fn score(
     let vector = ((cosine - COSINE_FROM) / (1.0 - COSINE_FROM)).clamp(0.0, 1.0) * COSINE;
     // Either may carry the intent; together they say more, never more than certainty.
     let words_say = phrase.max(example);
-    (words_say + (1.0 - words_say) * vector * words_say.max(vector)).clamp(0.0, 1.0).max(vector)
+    (words_say + (1.0 - words_say) * vector * words_say.max(vector))
+        .clamp(0.0, 1.0)
+        .max(vector)
 }
 
 /// Dice coefficient of two sets of stems; exact sets give 1, and short examples must be met whole.
@@ -123,4 +128,3 @@ fn likeness(example: &BTreeSet<String>, stems: &BTreeSet<String>) -> f32 {
     let total = u16::try_from(example.len() + stems.len()).map_or(f32::MAX, f32::from);
     2.0 * u16::try_from(common).map_or(0.0, f32::from) / total
 }
-

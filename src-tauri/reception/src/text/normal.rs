@@ -187,7 +187,9 @@ fn split(text: &str) -> Vec<Token> {
         }
         match c {
             '.' | '?' | '!' | ';' | '\n' | '\u{2026}' => out.push(Token::Mark(Pause::Sentence)),
-            ',' | ':' | '(' | ')' | '\u{2013}' | '\u{2014}' | '[' | ']' => out.push(Token::Mark(Pause::Comma)),
+            ',' | ':' | '(' | ')' | '\u{2013}' | '\u{2014}' | '[' | ']' => {
+                out.push(Token::Mark(Pause::Comma))
+            }
             _ => {}
         }
     }
@@ -257,7 +259,10 @@ fn open(raw: &str, span: &Range<usize>, pause: Pause, out: &mut Vec<Word>) {
 }
 
 fn unit(w: &str) -> Option<u32> {
-    UNITS.iter().position(|u| *u == w).and_then(|n| u32::try_from(n).ok())
+    UNITS
+        .iter()
+        .position(|u| *u == w)
+        .and_then(|n| u32::try_from(n).ok())
 }
 
 fn ten(w: &str) -> Option<u32> {
@@ -312,7 +317,10 @@ fn number_at(words: &[Word]) -> (Option<String>, usize) {
     // Digits dictated one by one.
     let run = (0..).take_while(|i| digit(t(*i)).is_some()).count();
     if run >= 2 && t(0) != "oh" {
-        let text: String = (0..run).filter_map(|i| digit(t(i))).map(|d| d.to_string()).collect();
+        let text: String = (0..run)
+            .filter_map(|i| digit(t(i)))
+            .map(|d| d.to_string())
+            .collect();
         return (Some(text), run);
     }
     let (Some(first), used) = below_hundred(words, 0) else {
@@ -361,7 +369,11 @@ fn repeats(words: &mut Vec<Word>) {
             if n >= 1 && out[n - 1].text == w.text {
                 continue;
             }
-            if n >= 3 && out[n - 3].text == out[n - 1].text && out[n - 2].text == w.text && !out[n - 1].is_number() {
+            if n >= 3
+                && out[n - 3].text == out[n - 1].text
+                && out[n - 2].text == w.text
+                && !out[n - 1].is_number()
+            {
                 out.truncate(n - 1);
                 continue;
             }

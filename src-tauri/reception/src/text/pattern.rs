@@ -6,13 +6,13 @@
 //! |---|---|
 //! | `breathing` | a word, compared by stem; in a phrase of several words it may be misheard, see [`Fit`] |
 //! | `=fit` | exactly this word |
-//! | `heart\|cardiac` | one of these words |
 //! | `@who` | one of the words or phrases of a class |
 //! | `#num`, `#year` | a number; a year from 1900 to 2099 |
 //! | `_` | any one word |
+//! | `^`, `$` | the beginning, the end of a clause |
+//! | `a\|@who\|#num\|$` | any of these |
 //! | `the?`, `@who?` | may be missing |
 //! | `..`, `..6` | up to three, up to six words of any kind |
-//! | `^`, `$` | the beginning, the end of a clause |
 //!
 //! Between the parts of a phrase up to two transparent words (articles and the like, listed by the language) may
 //! stand. A match may run across punctuation, because recognisers place it badly.
@@ -55,16 +55,36 @@ pub enum PatternError {
 
 /// Parts a phrase may have.
 pub const PARTS_MAX: usize = 16;
+/// Words a gap spans when it does not say.
+const GAP_WORDS: usize = 3;
+/// Words a gap may span.
+const GAP_WORDS_MAX: usize = 12;
 
 #[derive(Debug, Clone)]
 enum Part {
-    Words { any_of: Vec<Vec<u32>>, optional: bool },
+    OneOf { any_of: Vec<Choice>, optional: bool },
+    Gap(usize),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Choice {
+    Words(Vec<u32>),
     Number,
     Year,
     Any,
-    Gap(usize),
     Start,
     End,
+}
+
+impl Choice {
+    /// Words that must be said for it.
+    const fn required(&self) -> usize {
+        match self {
+            Self::Words(seq) => seq.len(),
+            Self::Number | Self::Year => 1,
+            Self::Any | Self::Start | Self::End => 0,
+        }
+    }
 }
 
 /// A compiled phrase; it belongs to the vocabulary that compiled it.
@@ -144,7 +164,10 @@ impl Vocabulary {
         };
         for heard in heard_as {
             if let [w] = normalise(heard).as_slice() {
-                self.listed.entry(w.text.clone()).or_default().push(word.stem.clone());
+                self.listed
+                    .entry(w.text.clone())
+                    .or_default()
+                    .push(word.stem.clone());
             }
         }
     }
@@ -173,6 +196,27 @@ impl Vocabulary {
             .collect()
     }
 
+    fn words(&mut self, one: &str, any_of: &mut Vec<Choice>) -> Result<(), PatternError> {
+        if let Some(kind) = one.strip_prefix('#') {
+            return Err(PatternError::UnknownKind(kind.to_owned()));
+        }
+        let members = match one.strip_prefix('@') {
+            Some(class) => self
+                .classes
+                .get(class)
+                .cloned()
+                .ok_or_else(|| PatternError::UnknownClass(class.to_owned()))?,
+            None => vec![one.to_owned()],
+        };
+        for m in &members {
+            let seq = self.sequence(m);
+            if !seq.is_empty() {
+                any_of.push(Choice::Words(seq));
+            }
+        }
+        Ok(())
+    }
+
     /// Compiles a phrase. Classes it names must have been defined.
     ///
     /// # Errors
@@ -180,39 +224,29 @@ impl Vocabulary {
     pub fn compile(&mut self, phrase: &str) -> Result<Pattern, PatternError> {
         let mut parts = Vec::new();
         for piece in phrase.split_whitespace() {
-            parts.push(match piece {
-                "^" => Part::Start,
-                "$" => Part::End,
-                "_" => Part::Any,
-                "#num" => Part::Number,
-                "#year" => Part::Year,
-                p if p.starts_with('#') => return Err(PatternError::UnknownKind(p[1..].to_owned())),
-                p if p.starts_with("..") => Part::Gap(p[2..].parse().unwrap_or(3).min(12)),
-                p => {
-                    let (optional, p) = p.strip_suffix('?').map_or((false, p), |p| (true, p));
-                    let mut any_of = Vec::new();
-                    for one in p.split('|') {
-                        if let Some(class) = one.strip_prefix('@') {
-                            let members = self
-                                .classes
-                                .get(class)
-                                .cloned()
-                                .ok_or_else(|| PatternError::UnknownClass(class.to_owned()))?;
-                            any_of.extend(members.iter().map(|m| self.sequence(m)));
-                        } else {
-                            any_of.push(self.sequence(one));
-                        }
-                    }
-                    any_of.retain(|s| !s.is_empty());
-                    // The longest first, so that "chest infection" is not left at "chest".
-                    any_of.sort_by_key(|s| std::cmp::Reverse(s.len()));
-                    any_of.dedup();
-                    if any_of.is_empty() {
-                        return Err(PatternError::Empty);
-                    }
-                    Part::Words { any_of, optional }
+            if let Some(words) = piece.strip_prefix("..") {
+                parts.push(Part::Gap(words.parse().unwrap_or(GAP_WORDS).min(GAP_WORDS_MAX)));
+                continue;
+            }
+            let (optional, piece) = piece.strip_suffix('?').map_or((false, piece), |p| (true, p));
+            let mut any_of = Vec::new();
+            for one in piece.split('|') {
+                match one {
+                    "^" => any_of.push(Choice::Start),
+                    "$" => any_of.push(Choice::End),
+                    "_" => any_of.push(Choice::Any),
+                    "#num" => any_of.push(Choice::Number),
+                    "#year" => any_of.push(Choice::Year),
+                    one => self.words(one, &mut any_of)?,
                 }
-            });
+            }
+            // The longest first, so that "chest infection" is not left at "chest".
+            any_of.sort_by_key(|c| std::cmp::Reverse(c.required()));
+            any_of.dedup();
+            if any_of.is_empty() {
+                return Err(PatternError::Empty);
+            }
+            parts.push(Part::OneOf { any_of, optional });
         }
         if parts.is_empty() {
             return Err(PatternError::Empty);
@@ -223,7 +257,10 @@ impl Vocabulary {
         let required = parts
             .iter()
             .filter_map(|p| match p {
-                Part::Words { any_of, optional: false } => any_of.iter().map(Vec::len).min(),
+                Part::OneOf {
+                    any_of,
+                    optional: false,
+                } => any_of.iter().map(Choice::required).min(),
                 _ => None,
             })
             .sum::<usize>();
@@ -242,7 +279,11 @@ impl Vocabulary {
         let mut seen: HashMap<&str, Vec<(u32, Fit)>> = HashMap::new();
         let fits = words
             .iter()
-            .map(|w| seen.entry(w.text.as_str()).or_insert_with(|| self.fits(w)).clone())
+            .map(|w| {
+                seen.entry(w.text.as_str())
+                    .or_insert_with(|| self.fits(w))
+                    .clone()
+            })
             .collect();
         let clear = words.iter().map(|w| self.transparent.contains(&w.text)).collect();
         Heard { words, fits, clear }
@@ -293,7 +334,9 @@ impl Pattern {
     /// Every place the phrase is found, at most one for each first word. `lenient` lets words be misheard.
     #[must_use]
     pub fn find(&self, heard: &Heard<'_>, lenient: bool) -> Vec<Found> {
-        (0..heard.words.len()).filter_map(|at| self.find_at(heard, at, lenient)).collect()
+        (0..heard.words.len())
+            .filter_map(|at| self.find_at(heard, at, lenient))
+            .collect()
     }
 
     /// The phrase beginning at word `at`.
@@ -318,51 +361,69 @@ impl Pattern {
         };
         let n = heard.words.len();
         match p {
-            Part::Start => {
-                let begins = s.at < n && (s.at == 0 || heard.words[s.at].pause != Pause::None);
-                if begins { self.step(heard, part + 1, s, lenient) } else { None }
-            }
-            Part::End => {
-                let ends = s.at >= n || heard.words[s.at].pause != Pause::None;
-                if ends { self.step(heard, part + 1, s, lenient) } else { None }
-            }
             Part::Gap(most) => (0..=*most)
                 .take_while(|k| s.at + k <= n)
                 .find_map(|k| self.step(heard, part + 1, State { at: s.at + k, ..s }, lenient)),
-            Part::Any => {
-                let next = (s.at < n).then_some(State { at: s.at + 1, ..s })?;
-                self.step(heard, part + 1, next, lenient)
+            Part::OneOf { any_of, optional } => any_of
+                .iter()
+                .find_map(|c| self.choice(heard, c, part, s, lenient))
+                .or_else(|| {
+                    if *optional {
+                        self.step(heard, part + 1, s, lenient)
+                    } else {
+                        None
+                    }
+                }),
+        }
+    }
+
+    fn choice(&self, heard: &Heard<'_>, c: &Choice, part: usize, s: State, lenient: bool) -> Option<State> {
+        let n = heard.words.len();
+        let breaks = |at: usize| heard.words[at].pause != Pause::None;
+        let next = match c {
+            Choice::Words(seq) => return self.sequence(heard, seq, part, s, lenient),
+            Choice::Start => (s.at < n && (s.at == 0 || breaks(s.at))).then_some(s),
+            // Politeness and the like may follow the last word of a clause.
+            Choice::End => {
+                return skips(heard, s)
+                    .filter(|s| s.at >= n || breaks(s.at))
+                    .find_map(|s| self.step(heard, part + 1, s, lenient));
             }
-            Part::Number | Part::Year => {
-                let year = matches!(p, Part::Year);
+            Choice::Any => (s.at < n).then_some(State { at: s.at + 1, ..s }),
+            Choice::Number | Choice::Year => {
+                let year = matches!(c, Choice::Year);
                 skips(heard, s).find_map(|s| {
                     let w = heard.words.get(s.at).filter(|w| w.is_number())?;
-                    if year && !(w.text.len() == 4 && (w.text.starts_with("19") || w.text.starts_with("20"))) {
-                        return None;
-                    }
-                    let next = State {
+                    let is_year = w.text.len() == 4 && (w.text.starts_with("19") || w.text.starts_with("20"));
+                    (is_year || !year).then_some(State {
                         at: s.at + 1,
                         started: true,
                         exact: s.exact + 1,
                         ..s
-                    };
-                    self.step(heard, part + 1, next, lenient)
+                    })
                 })
             }
-            Part::Words { any_of, optional } => any_of
-                .iter()
-                .find_map(|seq| self.sequence(heard, seq, part, s, lenient))
-                .or_else(|| if *optional { self.step(heard, part + 1, s, lenient) } else { None }),
-        }
+        };
+        self.step(heard, part + 1, next?, lenient)
     }
 
-    fn sequence(&self, heard: &Heard<'_>, seq: &[u32], part: usize, s: State, lenient: bool) -> Option<State> {
+    fn sequence(
+        &self,
+        heard: &Heard<'_>,
+        seq: &[u32],
+        part: usize,
+        s: State,
+        lenient: bool,
+    ) -> Option<State> {
         let Some((first, rest)) = seq.split_first() else {
             return self.step(heard, part + 1, s, lenient);
         };
         skips(heard, s).find_map(|s| {
             let fits = heard.fits.get(s.at)?;
-            let fit = fits.binary_search_by_key(first, |(id, _)| *id).ok().map(|i| fits[i].1)?;
+            let fit = fits
+                .binary_search_by_key(first, |(id, _)| *id)
+                .ok()
+                .map(|i| fits[i].1)?;
             let allowed = match fit {
                 Fit::Exact => true,
                 Fit::Listed => lenient && !self.single,
@@ -419,9 +480,17 @@ mod tests {
         check("chest pain", "a chest, um, pain here", Some("chest pain"));
         check("chest pain", "the chess pain", Some("chess pain"));
         check("chest pain", "chess", None);
-        check("pain .. chest", "pain all over the chest", Some("pain all over the chest"));
+        check(
+            "pain .. chest",
+            "pain all over the chest",
+            Some("pain all over the chest"),
+        );
         check("pain .. chest", "pain in this and that very chest", None);
-        check("@who is? not breathing", "my mother in law is really not breathing", Some("my mother in law is really not breathing"));
+        check(
+            "@who is? not breathing",
+            "my mother in law is really not breathing",
+            Some("my mother in law is really not breathing"),
+        );
         check("in #year", "in twenty nineteen", Some("in 2019"));
         check("^ help $", "help", Some("help"));
         check("^ help $", "can you help", None);
@@ -433,8 +502,14 @@ mod tests {
     fn bad_phrases_are_named() {
         let mut v = Vocabulary::default();
         assert_eq!(v.compile("").err(), Some(PatternError::Empty));
-        assert_eq!(v.compile("@nobody").err(), Some(PatternError::UnknownClass("nobody".into())));
+        assert_eq!(
+            v.compile("@nobody").err(),
+            Some(PatternError::UnknownClass("nobody".into()))
+        );
         assert_eq!(v.compile("a? ..").err(), Some(PatternError::NothingRequired));
-        assert_eq!(v.compile("#weeks ago").err(), Some(PatternError::UnknownKind("weeks".into())));
+        assert_eq!(
+            v.compile("#weeks ago").err(),
+            Some(PatternError::UnknownKind("weeks".into()))
+        );
     }
 }

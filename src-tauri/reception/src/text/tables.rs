@@ -53,8 +53,23 @@ pub(super) const CONTRACTIONS: &[(&str, &[&str])] = &[
 
 /// Words after which an "'s" is "is" and not a possessive.
 pub(super) const IS_AFTER: &[&str] = &[
-    "he", "she", "it", "there", "that", "what", "who", "where", "when", "how", "here", "this", "everything", "something",
-    "somebody", "someone", "everyone",
+    "he",
+    "she",
+    "it",
+    "there",
+    "that",
+    "what",
+    "who",
+    "where",
+    "when",
+    "how",
+    "here",
+    "this",
+    "everything",
+    "something",
+    "somebody",
+    "someone",
+    "everyone",
 ];
 
 /// Spellings written the British way, and a few medical words recognisers write otherwise.
@@ -109,8 +124,26 @@ pub(super) const SPELLINGS: &[(&str, &str)] = &[
 
 /// Number words below twenty.
 pub(super) const UNITS: &[&str] = &[
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
 ];
 
 /// Number words for the tens, from twenty.
