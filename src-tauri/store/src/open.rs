@@ -3,7 +3,7 @@
 use crate::error::OpenError;
 use crate::keys::{KeyPurpose, MasterKey, sqlcipher_pragma};
 use crate::migrate;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -141,6 +141,9 @@ pub(crate) fn connect(path: &Path, key: &[u8; 32], create: bool) -> rusqlite::Re
         flags |= OpenFlags::SQLITE_OPEN_CREATE;
     }
     let conn = Connection::open_with_flags(path, flags)?;
+    // SQLCipher writes to standard error by itself; what went wrong is in our own errors.
+    conn.query_row("PRAGMA cipher_log_level = NONE", [], |_| Ok(()))
+        .optional()?;
     conn.execute_batch(&sqlcipher_pragma(key))?;
     conn.busy_timeout(Duration::from_secs(10))?;
     // The first read: this is where a wrong key shows.

@@ -253,7 +253,7 @@ fn a_task_is_opened_listed_and_closed_once() {
         store.open_task(task.clone(), "u1"),
         Err(StoreError::Conflict { .. })
     ));
-    assert_eq!(store.list_tasks(false, 10).unwrap(), [task.clone()]);
+    assert_eq!(store.list_tasks(false, 10).unwrap(), std::slice::from_ref(&task));
     store
         .close_task(task.id, "u2", &"done".into(), Wall(NOON + 5))
         .unwrap();

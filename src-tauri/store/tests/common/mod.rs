@@ -7,21 +7,21 @@ use anteroom_types::knowledge::{EntryStatus, KnowledgeEntry};
 use anteroom_types::{CallId, EntryId, Mono, TraceId, Wall};
 use std::path::Path;
 
-pub const NOON: i64 = 1_800_000_000_000;
+pub(crate) const NOON: i64 = 1_800_000_000_000;
 
-pub fn key() -> MasterKey {
+pub(crate) fn key() -> MasterKey {
     MasterKey::from_bytes([7; 32])
 }
 
-pub fn open(dir: &Path) -> Store {
+pub(crate) fn open(dir: &Path) -> Store {
     Store::open(StoreConfig::new(dir, key())).unwrap()
 }
 
-pub fn call(n: u128) -> CallId {
+pub(crate) fn call(n: u128) -> CallId {
     CallId::new(Wall(NOON + n as i64 * 1000), n)
 }
 
-pub fn event(call: CallId, seq: u32, kind: EventKind) -> CallEvent {
+pub(crate) fn event(call: CallId, seq: u32, kind: EventKind) -> CallEvent {
     CallEvent {
         call,
         trace: TraceId::from_u128(call.to_u128()),
@@ -32,7 +32,7 @@ pub fn event(call: CallId, seq: u32, kind: EventKind) -> CallEvent {
     }
 }
 
-pub fn offered(call: CallId) -> CallEvent {
+pub(crate) fn offered(call: CallId) -> CallEvent {
     event(
         call,
         1,
@@ -44,7 +44,7 @@ pub fn offered(call: CallId) -> CallEvent {
     )
 }
 
-pub fn entry(id: &str, questions: &[&str], answer: &str) -> KnowledgeEntry {
+pub(crate) fn entry(id: &str, questions: &[&str], answer: &str) -> KnowledgeEntry {
     KnowledgeEntry {
         id: EntryId::new(id).unwrap(),
         version: 0,
@@ -61,7 +61,7 @@ pub fn entry(id: &str, questions: &[&str], answer: &str) -> KnowledgeEntry {
 }
 
 /// A stand-in for an embedding: the direction depends on the text alone.
-pub fn vector(seed: &str) -> Vec<f32> {
+pub(crate) fn vector(seed: &str) -> Vec<f32> {
     use rand::{Rng, SeedableRng, rngs::StdRng};
     let mut s = [0; 32];
     for (i, b) in seed.bytes().enumerate() {
@@ -73,7 +73,7 @@ pub fn vector(seed: &str) -> Vec<f32> {
         .collect()
 }
 
-pub fn approve(store: &Store, e: &KnowledgeEntry) -> u32 {
+pub(crate) fn approve(store: &Store, e: &KnowledgeEntry) -> u32 {
     let version = store.put_draft(e.clone()).unwrap();
     let vectors = e.questions.iter().map(|q| (q.clone(), vector(q))).collect();
     store
