@@ -431,6 +431,17 @@ mod tests {
     }
 
     #[test]
+    fn the_samples_calibration_is_good() {
+        let c = Calibration::parse(include_str!("../../../assets/clinic/calibration.toml")).unwrap();
+        let all = fuse(
+            &[text("parking", 15.0, 1.0), text("hours", 2.0, 0.2)],
+            &[vector("parking", 0.95), vector("hours", 0.3)],
+            &c,
+        );
+        assert!(matches!(choose(&all, &c), Choice::Answer(_)), "{all:?}");
+    }
+
+    #[test]
     fn a_calibration_file_is_checked() {
         let good = "[search]\nversion='1'\nbm25_half=6.0\nthreshold=0.7\nmargin=0.1\nclarify_threshold=0.3\n[search.weights]\nbias=-9.0\ncosine=12.0\n";
         assert!(Calibration::parse(good).is_ok());

@@ -27,8 +27,10 @@ impl Conversation {
         match choose(&candidates, &self.calibration) {
             Choice::Answer(best) if !best.answer.trim().is_empty() => self.answer(turn, &best, &candidates),
             Choice::Clarify(options) if may_clarify => {
-                let options: Vec<Candidate> =
-                    options.into_iter().filter(|c| !c.answer.trim().is_empty()).collect();
+                let options: Vec<Candidate> = options
+                    .into_iter()
+                    .filter(|c| !c.answer.trim().is_empty())
+                    .collect();
                 self.clarify(turn, options, need, &candidates);
             }
             // The words may be wrong rather than the knowledge.
@@ -41,7 +43,11 @@ impl Conversation {
         self.clarified = 0;
         self.served = true;
         let entry = best.entry_ref();
-        self.record(turn, Decision::Answer, Why::search(Some(entry.clone()), candidates));
+        self.record(
+            turn,
+            Decision::Answer,
+            Why::search(Some(entry.clone()), candidates),
+        );
         self.round.clear();
         self.utter(
             Some(turn),
@@ -141,7 +147,10 @@ fn by_title(options: &[Candidate], said: &[String]) -> Option<usize> {
                 .count()
         })
         .collect();
-    let (best, most) = shared.iter().enumerate().max_by_key(|(i, n)| (**n, usize::MAX - i))?;
+    let (best, most) = shared
+        .iter()
+        .enumerate()
+        .max_by_key(|(i, n)| (**n, usize::MAX - i))?;
     let alone = shared.iter().filter(|n| *n == most).count() == 1;
     (*most > 0 && alone && said.len() <= 6).then_some(best)
 }

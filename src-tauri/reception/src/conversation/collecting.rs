@@ -60,7 +60,13 @@ impl Conversation {
         let known = number.or_else(|| intent.as_ref().and(self.line_number.clone()));
         let known = known.filter(|_| wanted.contains(&Detail::PhoneNumber));
         let tries = self.policy.limits.detail_tries_max;
-        let form = Form::new(wanted, known.into_iter().collect(), said, self.local.date(), tries);
+        let form = Form::new(
+            wanted,
+            known.into_iter().collect(),
+            said,
+            self.local.date(),
+            tries,
+        );
         let step = form.first();
         let collecting = Collecting {
             need,
@@ -262,7 +268,11 @@ impl Act {
 fn summary(need: &Need, values: &[Value], inner: bool) -> String {
     let mut parts = vec![need.about.clone()];
     for v in values {
-        parts.push(format!("{}: {}", v.detail.label(), v.kept.open(Purpose::Conversation)));
+        parts.push(format!(
+            "{}: {}",
+            v.detail.label(),
+            v.kept.open(Purpose::Conversation)
+        ));
     }
     if let Some(said) = need.said.as_ref().filter(|_| !inner) {
         parts.push(format!("Said: \"{}\"", said.open(Purpose::Conversation).trim()));

@@ -31,7 +31,11 @@ impl Conversation {
         } else {
             self.turns.push_back(turn);
         }
-        let text: String = text.open(Purpose::Conversation).chars().take(TURN_CHARS_MAX).collect();
+        let text: String = text
+            .open(Purpose::Conversation)
+            .chars()
+            .take(TURN_CHARS_MAX)
+            .collect();
         if !text.chars().any(char::is_alphanumeric) {
             if !late {
                 self.nothing_heard();
@@ -63,7 +67,10 @@ impl Conversation {
             State::Closing { say, since, dropped } => {
                 let leaving = matches!(
                     self.understand(text),
-                    Some((_, Act::Goodbye | Act::Thanks | Act::Affirm | Act::NoMore | Act::Greeting))
+                    Some((
+                        _,
+                        Act::Goodbye | Act::Thanks | Act::Affirm | Act::NoMore | Act::Greeting
+                    ))
                 ) || yes_no(text).is_some();
                 if leaving {
                     self.record(turn, Decision::Goodbye, Why::nothing());
@@ -113,7 +120,9 @@ impl Conversation {
             return self.repeat(turn);
         }
         match (asked, answer) {
-            (Asked::Which { options, need }, answer) => self.heard_choice(turn, options, need, answer, text, confidence),
+            (Asked::Which { options, need }, answer) => {
+                self.heard_choice(turn, options, need, answer, text, confidence)
+            }
             (Asked::Callback { need }, Some(YesNo::Yes)) => {
                 self.record(turn, Decision::Task, Why::nothing());
                 self.round.clear();
@@ -182,7 +191,11 @@ impl Conversation {
         self.state = State::Looking {
             turn,
             since: self.now,
-            need: Need::new(TaskKind::Question, "Question without an approved answer", Some(text)),
+            need: Need::new(
+                TaskKind::Question,
+                "Question without an approved answer",
+                Some(text),
+            ),
             unsure: confidence < UNSURE_BELOW,
         };
         self.out.push(ConvEffect::Lookup {
@@ -199,7 +212,9 @@ impl Conversation {
         if first {
             self.out.push(ConvEffect::MarkUrgent { why: why.to_owned() });
         }
-        let again = self.alarmed.is_none_or(|at| self.now.ms_since(at) >= ALARM_AGAIN_MS);
+        let again = self
+            .alarmed
+            .is_none_or(|at| self.now.ms_since(at) >= ALARM_AGAIN_MS);
         if again {
             self.alarmed = Some(self.now);
             self.out.push(ConvEffect::RingDesk { why: why.to_owned() });
@@ -220,7 +235,12 @@ impl Conversation {
         }
         self.round.clear();
         self.out.push(ConvEffect::StopSaying);
-        for (i, sentence) in self.policy.sentences(&self.language, Script::Emergency).into_iter().enumerate() {
+        for (i, sentence) in self
+            .policy
+            .sentences(&self.language, Script::Emergency)
+            .into_iter()
+            .enumerate()
+        {
             self.utter(
                 Some(turn),
                 Spoken {
@@ -239,7 +259,11 @@ impl Conversation {
         self.silences = 0;
         self.no_speech = false;
         self.served = true;
-        self.record(turn, Decision::Decline, Why::gate(GateClass::Advice, &verdict.why));
+        self.record(
+            turn,
+            Decision::Decline,
+            Why::gate(GateClass::Advice, &verdict.why),
+        );
         self.round.clear();
         self.say(Some(turn), Script::DeclineAdvice, &[]);
         match std::mem::replace(&mut self.state, State::Open(Asked::Nothing)) {

@@ -85,7 +85,11 @@ impl Conversation {
         if kind == TaskKind::Callback && !self.no_speech {
             return self.hand_over_need(NO_TURN, "keypad-0", need);
         }
-        self.record(NO_TURN, Decision::Task, Why::intent(format!("keypad-{}", i32::from(kind == TaskKind::Appointment) * 2)));
+        self.record(
+            NO_TURN,
+            Decision::Task,
+            Why::intent(format!("keypad-{}", i32::from(kind == TaskKind::Appointment) * 2)),
+        );
         self.say(None, Script::CallbackStart, &[]);
         self.call_back(None, need);
     }
@@ -203,7 +207,10 @@ impl Conversation {
 
     fn silent_to_the_end(&mut self, c: Collecting) {
         let Collecting {
-            mut need, form, intent, ..
+            mut need,
+            form,
+            intent,
+            ..
         } = c;
         need.about.push_str(" (details not confirmed)");
         self.record(NO_TURN, Decision::Task, Why::intent(intent));
@@ -234,7 +241,9 @@ impl Conversation {
                 self.offer_keypad(None);
                 self.state = State::Open(asked);
             }
-            State::Collecting(c) if c.form.asking().is_some_and(Detail::is_keyed) || c.form.is_confirming() => {
+            State::Collecting(c)
+                if c.form.asking().is_some_and(Detail::is_keyed) || c.form.is_confirming() =>
+            {
                 self.round.clear();
                 self.say(None, Script::KeypadOnly, &[]);
                 let step = c.form.repeat();
@@ -243,7 +252,10 @@ impl Conversation {
             State::Collecting(c) => {
                 // What is asked for cannot be keyed: a person takes over with what there is.
                 let Collecting {
-                    mut need, form, intent, ..
+                    mut need,
+                    form,
+                    intent,
+                    ..
                 } = *c;
                 need.about.push_str(" (details not complete)");
                 self.round.clear();

@@ -299,7 +299,9 @@ impl Conversation {
     }
 
     fn say(&mut self, turn: Option<TurnId>, script: Script, values: &[(&str, &str)]) -> SayId {
-        let private = values.iter().any(|(name, _)| matches!(*name, "value" | "details" | "number"));
+        let private = values
+            .iter()
+            .any(|(name, _)| matches!(*name, "value" | "details" | "number"));
         let text = self.policy.say(&self.language, script, values);
         self.utter(
             turn,

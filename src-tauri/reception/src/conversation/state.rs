@@ -61,7 +61,12 @@ pub(super) enum State {
     /// Open for anything.
     Open(Asked),
     /// A search is under way.
-    Looking { turn: TurnId, since: Mono, need: Need, unsure: bool },
+    Looking {
+        turn: TurnId,
+        since: Mono,
+        need: Need,
+        unsure: bool,
+    },
     /// Details are being taken.
     Collecting(Box<Collecting>),
     /// A person is being rung.

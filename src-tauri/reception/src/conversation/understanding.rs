@@ -17,7 +17,9 @@ pub(super) enum Act {
     Deny,
     Repeat,
     /// A person is wanted. With `disclosure`, because something personal is asked for that is never given out.
-    Person { disclosure: bool },
+    Person {
+        disclosure: bool,
+    },
     /// A request to take down; no details means those usual for its kind.
     Collect {
         kind: TaskKind,

@@ -25,7 +25,7 @@ pub struct TurnTaker {
     pub(super) expectation: Expectation,
     pub(super) speech: Speech,
     pub(super) playback: Playback,
-    pub(super) pending: Vec<Pending>,
+    pending: Vec<Pending>,
     pub(super) resumed: Option<Cut>,
     pub(super) segments: u32,
     /// The last time either side did anything.

@@ -186,7 +186,10 @@ fn urgent_words_escalate_whatever_is_going_on() {
     in_form.hears("I'd like to book an appointment.");
     in_form.hears("My name is Sarah Thompson.");
     let call = check(in_form, urgent);
-    assert!(call.summary().contains("Sarah Thompson"), "what was taken down is not lost");
+    assert!(
+        call.summary().contains("Sarah Thompson"),
+        "what was taken down is not lost"
+    );
     let mut closing = Call::new();
     closing.hears("Goodbye.");
     check(closing, urgent);
@@ -211,7 +214,10 @@ fn the_second_time_the_desk_is_not_rung_twice_but_the_caller_is_told() {
         ]
     );
     call.now = call.now.plus_ms(60_000);
-    assert!(call.hears("He's not breathing.").contains(&"ring desk".to_owned()));
+    assert!(
+        call.hears("He's not breathing.")
+            .contains(&"ring desk".to_owned())
+    );
     assert_eq!(call.tasks(), ["task urgent"]);
     assert!(call.give(ConvEvent::CallerGone).is_empty(), "one task is enough");
 }
@@ -224,7 +230,10 @@ fn a_late_turn_is_ignored_unless_it_is_urgent() {
     call.turn = 2;
     assert!(call.hears("What are your opening hours?").is_empty());
     call.turn = 3;
-    assert!(call.hears("My father has chest pain.").contains(&"escalate".to_owned()));
+    assert!(
+        call.hears("My father has chest pain.")
+            .contains(&"escalate".to_owned())
+    );
     call.turn = 3;
     assert!(call.hears("My father has chest pain.").is_empty(), "a duplicate");
 }
@@ -270,7 +279,12 @@ fn an_appointment_is_taken_down() {
     );
     assert_eq!(call.tasks().len(), 1);
     let s = call.summary();
-    for part in ["Sarah Thompson", "1986-05-04", "07700900142", "Thursday morning with Doctor Patel"] {
+    for part in [
+        "Sarah Thompson",
+        "1986-05-04",
+        "07700900142",
+        "Thursday morning with Doctor Patel",
+    ] {
         assert!(s.contains(part), "{s}");
     }
 }
@@ -281,11 +295,18 @@ fn what_is_read_back_can_be_corrected() {
     call.hears("I need a repeat prescription for metformin.");
     call.hears("Dorothy Osborne.");
     call.hears("the fourth of May nineteen eighty six");
-    assert!(call.said().contains("Dorothy Osborne") && call.said().contains("metformin"), "{}", call.said());
+    assert!(
+        call.said().contains("Dorothy Osborne") && call.said().contains("metformin"),
+        "{}",
+        call.said()
+    );
     assert!(call.said().contains("one four two"), "{}", call.said());
     call.hears("No, the name is Sarah Thompson.");
     assert!(call.said().contains("Sarah Thompson"), "{}", call.said());
-    assert!(call.hears("Yes, that's right.").contains(&"task prescription 07700900142".to_owned()));
+    assert!(
+        call.hears("Yes, that's right.")
+            .contains(&"task prescription 07700900142".to_owned())
+    );
     assert!(!call.summary().contains("Dorothy"));
 }
 
@@ -306,7 +327,10 @@ fn keys_without_a_hash_are_taken_after_a_pause() {
     call.hears("Sarah Thompson");
     assert!(call.keys("0163296000").is_empty());
     call.now = call.talk.next_timeout().expect("a deadline");
-    assert_eq!(call.give(ConvEvent::Tick), ["say read_back privately", "expect yesno"]);
+    assert_eq!(
+        call.give(ConvEvent::Tick),
+        ["say read_back privately", "expect yesno"]
+    );
 }
 
 #[test]
@@ -410,7 +434,10 @@ fn words_the_recogniser_doubted_are_asked_for_again() {
             confidence: 0.3,
         })
     };
-    assert_eq!(doubted(&mut call), ["lookup", "clarify", "say say_again", "expect question"]);
+    assert_eq!(
+        doubted(&mut call),
+        ["lookup", "clarify", "say say_again", "expect question"]
+    );
     assert_eq!(doubted(&mut call)[..3], ["lookup", "task", "say unknown"]);
 }
 
@@ -418,7 +445,15 @@ fn words_the_recogniser_doubted_are_asked_for_again() {
 fn an_answer_without_words_is_never_spoken() {
     let mut call = Call::new();
     let turn = TurnId(1);
-    let _ = call.talk.handle(call.now, call.local, ConvEvent::Heard { turn, text: "Is there parking?".into(), confidence: 0.9 });
+    let _ = call.talk.handle(
+        call.now,
+        call.local,
+        ConvEvent::Heard {
+            turn,
+            text: "Is there parking?".into(),
+            confidence: 0.9,
+        },
+    );
     let mut c = candidate("parking", 0.99);
     c.answer = " ".to_owned();
     let lines = call.give(ConvEvent::Candidates {
@@ -432,7 +467,15 @@ fn an_answer_without_words_is_never_spoken() {
 fn a_search_that_never_answers_does_not_mute_the_line() {
     let mut call = Call::new();
     let turn = TurnId(1);
-    let _ = call.talk.handle(call.now, call.local, ConvEvent::Heard { turn, text: "Is there parking?".into(), confidence: 0.9 });
+    let _ = call.talk.handle(
+        call.now,
+        call.local,
+        ConvEvent::Heard {
+            turn,
+            text: "Is there parking?".into(),
+            confidence: 0.9,
+        },
+    );
     call.now = call.talk.next_timeout().expect("a deadline");
     assert_eq!(call.give(ConvEvent::Tick)[..2], ["task", "say unknown"]);
     let late = ConvEvent::Candidates {
@@ -468,7 +511,10 @@ fn a_person_is_rung_and_if_nobody_comes_a_callback_is_made() {
     let mut call = Call::new();
     call.hears("Can I speak to a person?");
     call.now = call.talk.next_timeout().expect("nobody waits for ever");
-    assert!(call.give(ConvEvent::Tick).contains(&"say handover_failed".to_owned()));
+    assert!(
+        call.give(ConvEvent::Tick)
+            .contains(&"say handover_failed".to_owned())
+    );
 }
 
 #[test]
@@ -492,7 +538,12 @@ fn an_intent_that_is_off_goes_to_a_person() {
     call.talk.policy = Arc::new(policy);
     assert_eq!(
         call.hears("I'd like to book an appointment."),
-        ["task", "say intent_off", "say confirm_number privately", "expect yesno"]
+        [
+            "task",
+            "say intent_off",
+            "say confirm_number privately",
+            "expect yesno"
+        ]
     );
     assert_eq!(call.hears("Yes.")[..2], ["task", "task appointment 07700900142"]);
 }
@@ -501,7 +552,10 @@ fn an_intent_that_is_off_goes_to_a_person() {
 fn what_was_said_is_said_again() {
     let mut call = Call::new();
     call.hears("Is there parking?");
-    assert_eq!(call.hears("Can you repeat that?"), ["answer parking", "say entry parking"]);
+    assert_eq!(
+        call.hears("Can you repeat that?"),
+        ["answer parking", "say entry parking"]
+    );
     call.hears("I'd like to book an appointment.");
     assert_eq!(
         call.hears("Could you say that again?"),
@@ -565,7 +619,10 @@ fn nine_is_the_emergency_key() {
             call.give(ConvEvent::RecogniserDown);
         }
         let lines = call.keys("9");
-        assert_eq!(lines[..4], ["escalate", "mark urgent", "ring desk", "task urgent 07700900142"]);
+        assert_eq!(
+            lines[..4],
+            ["escalate", "mark urgent", "ring desk", "task urgent 07700900142"]
+        );
     }
 }
 
@@ -577,7 +634,12 @@ fn zero_is_the_way_to_a_person() {
     call.give(ConvEvent::RecogniserDown);
     assert_eq!(
         call.keys("0"),
-        ["task", "say callback_start", "say confirm_number privately", "expect yesno"]
+        [
+            "task",
+            "say callback_start",
+            "say confirm_number privately",
+            "expect yesno"
+        ]
     );
 }
 
@@ -586,12 +648,18 @@ fn a_recogniser_that_fails_in_a_form_loses_nothing() {
     let mut call = Call::with_number();
     call.hears("I'd like to book an appointment.");
     let lines = call.give(ConvEvent::RecogniserDown);
-    assert!(lines.contains(&"task appointment 07700900142".to_owned()), "{lines:?}");
+    assert!(
+        lines.contains(&"task appointment 07700900142".to_owned()),
+        "{lines:?}"
+    );
     let mut call = Call::new();
     call.hears("I'd like to book an appointment.");
     call.give(ConvEvent::RecogniserDown);
     call.keys("07700900142");
-    assert!(call.keys("1").contains(&"task appointment 07700900142".to_owned()));
+    assert!(
+        call.keys("1")
+            .contains(&"task appointment 07700900142".to_owned())
+    );
     assert_eq!(call.tasks().len(), 1);
 }
 
@@ -614,11 +682,24 @@ fn hanging_up_leaves_what_is_open() {
     gone(Call::new(), &["Hello."], &["task callback"]);
     gone(Call::new(), &["Is there parking?"], &[]);
     gone(Call::new(), &["Do you speak Polish?"], &["task question"]);
-    gone(Call::with_number(), &["Do you speak Polish?"], &["task question 07700900142"]);
-    gone(Call::new(), &["Is there parking?", "I'd like to book an appointment."], &["task appointment"]);
+    gone(
+        Call::with_number(),
+        &["Do you speak Polish?"],
+        &["task question 07700900142"],
+    );
     gone(
         Call::new(),
-        &["I'd like to book an appointment.", "Sarah Thompson", "the fourth of May 1986", "07700 900142"],
+        &["Is there parking?", "I'd like to book an appointment."],
+        &["task appointment"],
+    );
+    gone(
+        Call::new(),
+        &[
+            "I'd like to book an appointment.",
+            "Sarah Thompson",
+            "the fourth of May 1986",
+            "07700 900142",
+        ],
         &["task appointment 07700900142"],
     );
     gone(Call::new(), &["Can I speak to a person?"], &["task callback"]);
@@ -663,7 +744,11 @@ fn every_record_names_the_policy() {
             _ => None,
         })
         .collect();
-    assert!(records.iter().all(|r| r.policy_version == call.talk.policy.version));
+    assert!(
+        records
+            .iter()
+            .all(|r| r.policy_version == call.talk.policy.version)
+    );
     assert_eq!(records[0].candidates.len(), 2);
     assert_eq!(records[1].gate, GateClass::Urgent);
     assert!(records[1].gate_why.is_some());

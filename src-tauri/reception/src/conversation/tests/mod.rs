@@ -10,15 +10,23 @@ use anteroom_types::EntryId;
 pub(super) const MONDAY_NOON: &str = "2026-11-23T12:00";
 pub(super) const SUNDAY: &str = "2026-11-22T12:00";
 
+/// The sample clinic, parsed once for all tests.
 pub(super) fn setup(number: Option<&str>) -> Setup {
-    Setup {
+    static ONCE: std::sync::OnceLock<Setup> = std::sync::OnceLock::new();
+    let sample = ONCE.get_or_init(|| Setup {
         policy: Arc::new(Policy::parse(include_str!("../../../../../assets/clinic/policy.toml")).unwrap()),
         lexicon: Arc::new(Lexicon::parse(include_str!("../../../../../assets/clinic/safety.toml")).unwrap()),
         intents: Arc::new(Intents::parse(include_str!("../../../../../assets/clinic/intents.toml")).unwrap()),
-        hours: Arc::new(OpeningHours::parse(include_str!("../../../../../assets/clinic/hours.toml")).unwrap()),
+        hours: Arc::new(
+            OpeningHours::parse(include_str!("../../../../../assets/clinic/hours.toml")).unwrap(),
+        ),
         calibration: Arc::new(Calibration::default()),
         language: "en".to_owned(),
+        caller_number: None,
+    });
+    Setup {
         caller_number: number.map(Pii::from),
+        ..sample.clone()
     }
 }
 
@@ -43,7 +51,10 @@ pub(super) fn find(text: &str) -> Vec<Candidate> {
     } else if t.contains("opening hours") {
         vec![candidate("opening-hours", 0.93)]
     } else if t.contains("jab") {
-        vec![candidate("flu-vaccination", 0.6), candidate("travel-vaccination", 0.55)]
+        vec![
+            candidate("flu-vaccination", 0.6),
+            candidate("travel-vaccination", 0.55),
+        ]
     } else if t.contains("vaccin") {
         vec![candidate("flu-vaccination", 0.5)]
     } else {
