@@ -67,7 +67,7 @@ fn each_kind_of_tampering_is_named() {
     let mut e = good.clone();
     e.swap(2, 3);
     bad(&e, &[], 3, Why::Order);
-    bad(&good[..7], &[h.clone()], 8, Why::Cut);
+    bad(&good[..7], std::slice::from_ref(&h), 8, Why::Cut);
     assert!(
         verify(&good[..7], &[], &key()).ok,
         "a bare chain does not notice; that is what heads are for"
@@ -78,7 +78,7 @@ fn each_kind_of_tampering_is_named() {
         .map(|_| forged.append(Wall(0), "a", "b", "c", json!({})).unwrap())
         .collect();
     assert!(verify(&other, &[], &key()).ok);
-    bad(&other, &[h.clone()], 9, Why::Rewritten);
+    bad(&other, std::slice::from_ref(&h), 9, Why::Rewritten);
     let forged_head = SignedHead::sign(&forged, Wall(1), &[1; 32]).unwrap();
     bad(&other, &[forged_head], 9, Why::Signature);
     let mut later = h;

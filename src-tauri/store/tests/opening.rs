@@ -8,9 +8,7 @@ use std::fs;
 use std::path::Path;
 
 fn refused(dir: &Path, key: MasterKey) -> OpenError {
-    let e = Store::open(StoreConfig::new(dir, key))
-        .err()
-        .expect("opening is refused");
+    let e = Store::open(StoreConfig::new(dir, key)).expect_err("opening is refused");
     assert!(e.code().starts_with("store.") && !e.hint().is_empty());
     e
 }

@@ -3,7 +3,7 @@
 //! [`RecordingWriter`] writes to a `.part` file and renames it when it is finished. Everything given to
 //! [`RecordingWriter::write`] is with the operating system when it returns, so a killed process loses nothing of it,
 //! and a thread of the store flushes the files to the disk every second, so a power cut loses less than two. Opening
-//! the store makes `.part` files that were left behind whole ([`format`] says how).
+//! the store makes `.part` files that were left behind whole ([`mod@format`] says how).
 //!
 //! The writer blocks on the file system. It belongs on a thread that may block, behind a bounded queue that drops audio
 //! from the recording, never from the call.
