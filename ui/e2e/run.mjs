@@ -130,11 +130,18 @@ const steps = {
   },
 
   async 'an unknown question becomes a task, advice is declined'() {
+    await page.setViewportSize({ width: 1440, height: 480 });
+    const log = page.getByRole('log');
+    await log.evaluate((e) => (e.scrollTop = e.scrollHeight));
+    await page.waitForTimeout(100);
     server.do('more');
     await shown('And do you speak Polish?');
     assert.equal(await page.getByText('And do you speak…').count(), 0);
     await shown('unsure');
     await shown('Medical advice declined');
+    const last = await page.getByText('I cannot give medical advice.').boundingBox();
+    assert.ok(last !== null && last.y + last.height <= 480, 'the latest words are in sight');
+    await page.setViewportSize(SIZES.wide);
     await page.getByRole('region', { name: /Tasks/ }).getByText('somebody at the clinic speaks Polish').waitFor();
   },
 
@@ -237,7 +244,12 @@ const steps = {
     await page.goto(server.link);
     await shown('That code is not right');
     await look('sign-in');
-    const code = new URL(await server.newLink()).hash.replace('#code=', '');
+    await page.goto('about:blank');
+    await page.goto(await server.newLink('admin'));
+    await shown('Your role does not see live calls.');
+    await look('no-board');
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    const code = new URL(await server.newLink('link')).hash.replace('#code=', '');
     await page.getByLabel('Access code').fill(code);
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'Recent calls' }).waitFor();

@@ -25,8 +25,8 @@ export async function start(program) {
   return {
     link: await line(),
     do: (what) => child.stdin.write(`${what}\n`),
-    newLink: () => {
-      child.stdin.write('link\n');
+    newLink: (what) => {
+      child.stdin.write(`${what}\n`);
       return line();
     },
     stop: () => {

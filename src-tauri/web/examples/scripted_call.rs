@@ -1,6 +1,6 @@
 //! The page with a scripted call and no telephone, for work on the page and for its browser tests.
 //!
-//! Prints a sign-in link, then obeys lines on standard input: `call`, `more`, `urgent`, `end`, `off`, `link`, `stop`.
+//! Prints a sign-in link, then obeys lines on standard input: `call`, `more`, `urgent`, `end`, `off`, `link`, `admin`, `stop`.
 
 #![allow(clippy::print_stdout, missing_docs, reason = "a development tool")]
 
@@ -34,13 +34,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let _ = stopped.await;
     })
     .await?;
-    let link = || {
-        println!(
-            "{}",
-            web.invite(Role::FrontDesk, Duration::from_secs(3_600)).as_str()
-        );
+    let link = |role| {
+        println!("{}", web.invite(role, Duration::from_secs(3_600)).as_str());
     };
-    link();
+    link(Role::FrontDesk);
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let (mut first, mut urgent) = (None, None);
     while let Some(line) = lines.next_line().await? {
@@ -62,7 +59,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 s.automation = false;
                 s.recogniser.demonstration = false;
             }),
-            "link" => link(),
+            "link" => link(Role::FrontDesk),
+            "admin" => link(Role::Admin),
             "stop" => break,
             _ => println!("not known"),
         }
