@@ -80,9 +80,16 @@ fn a_running_session_outlives_broken_packets_of_its_own_source() {
             });
             w.run(3_000);
             assert_eq!(w.b.filled.len(), 300);
+            // In pieces, since a merge of two frames, which brings the delay down again, shifts the phase.
+            let pieces = w.b.heard_ms(4_500, 5_900).chunks_exact(1_600);
+            let clean = pieces
+                .filter(|p| crate::tone::is_tone(p, 500.0, RATE_HZ, 0.9))
+                .count();
+            let received = w.b.filled[225..295].iter().filter(|f| **f).count();
             assert!(
-                crate::tone::is_tone(w.b.heard_ms(4_500, 5_900), 500.0, RATE_HZ, 0.8),
-                "{codec} seed {seed}"
+                clean >= 12 && received >= 66,
+                "{clean} clean pieces of 14, {codec} seed {seed}: {received} of 70 frames received, {:?}",
+                w.b.engine.quality()
             );
         });
     }
