@@ -1,6 +1,6 @@
 //! The decision.
 
-use super::lexicon::{Language, Lexicon, Rule};
+use super::lexicon::{Hides, Language, Lexicon, Rule};
 use crate::text::pattern::{Found, Heard};
 use crate::text::{Pause, Word, normalise};
 use anteroom_types::GateClass;
@@ -87,11 +87,17 @@ enum Standing {
     Past,
 }
 
+fn hides(hidden: &[bool], f: &Found) -> bool {
+    hidden[f.words.clone()].iter().any(|h| *h)
+}
+
 struct Judge<'l, 't> {
     language: &'l Language,
     heard: Heard<'t>,
-    /// Words covered by an administrative phrase.
-    masked: Vec<bool>,
+    /// Words covered by an administrative phrase, hidden from urgent rules.
+    from_urgent: Vec<bool>,
+    /// The same for advice rules.
+    from_advice: Vec<bool>,
     /// Words of matches already found to be negated, for "no chest pain or bleeding".
     negated: Vec<bool>,
 }
@@ -99,21 +105,22 @@ struct Judge<'l, 't> {
 impl<'l, 't> Judge<'l, 't> {
     fn new(language: &'l Language, words: &'t [Word]) -> Self {
         let heard = language.vocabulary.hear(words);
-        let mut masked = vec![false; words.len()];
-        for mask in language.masks.iter().flat_map(|m| &m.patterns) {
-            for f in mask.find(&heard, false) {
-                // A sentence's end inside it means that it is no such name.
-                let whole = words[f.words.start + 1..f.words.end]
-                    .iter()
-                    .all(|w| w.pause != Pause::Sentence);
-                if whole {
-                    masked[f.words].fill(true);
+        let mut hidden = [vec![false; words.len()], vec![false; words.len()]];
+        for mask in &language.masks {
+            let hidden = &mut hidden[usize::from(mask.hides == Hides::Advice)];
+            for f in mask.patterns.iter().flat_map(|p| p.find(&heard, false)) {
+                // Punctuation inside it means that it is no such name.
+                let inner = &words[f.words.start + 1..f.words.end];
+                if inner.iter().all(|w| w.pause == Pause::None) {
+                    hidden[f.words].fill(true);
                 }
             }
         }
+        let [from_urgent, from_advice] = hidden;
         Self {
             language,
-            masked,
+            from_urgent,
+            from_advice,
             negated: vec![false; words.len()],
             heard,
         }
@@ -160,7 +167,7 @@ impl<'l, 't> Judge<'l, 't> {
             }
             for p in &rule.patterns {
                 for found in p.find(&self.heard, rule.misheard && !self.language.literal) {
-                    if !self.is_masked(&found) {
+                    if !hides(&self.from_advice, &found) {
                         return self.is(GateClass::Advice, rule, &found);
                     }
                 }
@@ -201,12 +208,8 @@ impl<'l, 't> Judge<'l, 't> {
         start..w.last().map_or(start, |w| w.span.end)
     }
 
-    fn is_masked(&self, f: &Found) -> bool {
-        self.masked[f.words.clone()].iter().any(|m| *m)
-    }
-
     fn standing(&mut self, rule: &Rule, f: &Found) -> Standing {
-        if self.is_masked(f) {
+        if hides(&self.from_urgent, f) {
             return Standing::Masked;
         }
         if rule.negatable && self.is_negated(f) {

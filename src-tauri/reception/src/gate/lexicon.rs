@@ -167,6 +167,20 @@ struct RuleFile {
     resolves: Option<bool>,
     #[serde(default)]
     misheard: Option<bool>,
+    /// What a mask keeps words from.
+    #[serde(default)]
+    hides: Hides,
+}
+
+/// What a mask keeps words from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Hides {
+    /// From urgent rules.
+    #[default]
+    Urgent,
+    /// From advice rules.
+    Advice,
 }
 
 /// A compiled rule.
@@ -179,6 +193,7 @@ pub(super) struct Rule {
     pub(super) past: bool,
     pub(super) resolves: bool,
     pub(super) misheard: bool,
+    pub(super) hides: Hides,
 }
 
 /// One language of the lexicon, compiled.
@@ -434,6 +449,7 @@ impl Language {
             past: r.past.unwrap_or(true),
             resolves: r.resolves.unwrap_or(false),
             misheard: r.misheard.unwrap_or(true),
+            hides: r.hides,
             name,
         })
     }

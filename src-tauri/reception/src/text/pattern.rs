@@ -11,6 +11,7 @@
 //! | `_` | any one word |
 //! | `^`, `$` | the beginning, the end of a clause |
 //! | `a\|@who\|#num\|$` | any of these |
+//! | `hot_water\|tea` | several words as one choice |
 //! | `the?`, `@who?` | may be missing |
 //! | `..`, `..6` | up to three, up to six words of any kind |
 //!
@@ -426,9 +427,9 @@ impl Pattern {
                 .map(|i| fits[i].1)?;
             let allowed = match fit {
                 Fit::Exact => true,
-                Fit::Listed => lenient && !self.single,
+                Fit::Listed if !self.single => lenient,
                 // A single word stands alone only when it is long enough not to be another.
-                Fit::Close => lenient && (!self.single || heard.words[s.at].text.len() >= 9),
+                Fit::Listed | Fit::Close => lenient && (!self.single || heard.words[s.at].text.len() >= 9),
             };
             let misheard = s.misheard + usize::from(fit != Fit::Exact);
             if !allowed || misheard > 2 {
