@@ -249,3 +249,34 @@ async fn past_the_limit_callers_get_503_and_calls_in_progress_are_not_touched() 
     assert_eq!(r.count(|e| matches!(e, SipEvent::Incoming { .. })), 5);
     assert!(r.sip.counters().refused_full >= 100);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a load to be measured, not a check: 4000 calls at 200 a second"]
+async fn two_hundred_calls_a_second() {
+    if there_is_sipp() {
+        let r = start_quiet().await;
+        let to = r.local_addrs()[0].1;
+        sipp("uac", to, 4_000, 200, &[]).await.unwrap();
+        let c = r.counters();
+        assert_eq!(
+            (c.calls_in, c.calls, c.dropped, c.events_dropped),
+            (4_000, 0, 0, 0),
+            "{c:?}"
+        );
+    }
+}
+
+/// A user agent whose application keeps no record.
+async fn start_quiet() -> Arc<Sip> {
+    let (tx, mut rx) = mpsc::channel(256);
+    let sip = Arc::new(Sip::start(generous(), tx).await.unwrap());
+    let s = Arc::clone(&sip);
+    tokio::spawn(async move {
+        while let Some(e) = rx.recv().await {
+            if let SipEvent::Incoming { leg, .. } = e {
+                let _ = s.answer(leg, support::SDP);
+            }
+        }
+    });
+    sip
+}

@@ -60,8 +60,11 @@ impl Core {
         if self.tx.server_state(&key).is_some() {
             // A retransmission, or the ACK of a final response. Over a new connection it is answered there.
             if let Some(ctx) = self.servers.get_mut(&key) {
-                ctx.hop.conn = hop.conn;
-                ctx.hop.remote = hop.remote;
+                // Over UDP the first source stays, so that a repeated branch cannot draw answers elsewhere.
+                if hop.conn.is_some() {
+                    ctx.hop.conn = hop.conn;
+                    ctx.hop.remote = hop.remote;
+                }
             }
             let d = self.tx.receive(Message::Request(request), hop.reliability());
             if let Dispatch::Matched { key, outputs } = d {
