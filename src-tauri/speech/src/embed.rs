@@ -1,11 +1,15 @@
-//! Sentence embeddings: all-MiniLM-L6-v2 in candle, mean pooling, unit length.
+//! Sentence embeddings: all-MiniLM-L6-v2, mean pooling, unit length.
+//!
+//! The weights are read through candle; the forward pass is loops over packed weights, on the calling thread alone. In
+//! candle's own operations a dozen tokens are shared out among its threads piece by piece, and on a machine that is
+//! busy with calls waiting for those threads took most of the time (docs/adr/0004-speech.md).
 //!
 //! No padding and no attention mask: sentences go through one at a time, so that a short question costs what it is
 //! long. Text past 256 tokens is cut, as the model's own configuration does.
 
 use crate::kernel::{Arch, Packed};
 use anteroom_types::{ErrorCode, UserFacing};
-use candle_core::{CpuStorage, CustomOp1, Device, Layout, Shape, Tensor};
+use candle_core::{Device, Tensor};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +29,8 @@ const HEADS: usize = 12;
 const HEAD_DIM: usize = DIMENSIONS / HEADS;
 const INNER: usize = 1536;
 const LAYERS: usize = 6;
+const WORDS: usize = 30_522;
+const POSITIONS: usize = 512;
 const EPSILON: f32 = 1e-12;
 
 /// Why the model could not be loaded or a text not embedded.
@@ -50,9 +56,6 @@ pub enum EmbedError {
     /// The tokenizer cannot be read or refused a text. What it says may quote the text, so it is not kept.
     #[error("the tokenizer {0}")]
     Tokenizer(&'static str),
-    /// The forward pass failed.
-    #[error("the embedding could not be computed")]
-    Compute(#[source] candle_core::Error),
 }
 
 impl UserFacing for EmbedError {
@@ -61,7 +64,6 @@ impl UserFacing for EmbedError {
             Self::Missing { .. } => "embed.missing",
             Self::TooLarge(_) | Self::Weights(_) | Self::Shape(_) => "embed.corrupt",
             Self::Tokenizer(_) => "embed.tokenizer",
-            Self::Compute(_) => "embed.compute",
         }
     }
     fn hint(&self) -> String {
@@ -86,59 +88,42 @@ impl std::fmt::Debug for Embedder {
 }
 
 struct Inner {
+    arch: Arch,
     tokenizer: Tokenizer,
-    words: Tensor,
+    words: Vec<f32>,
     /// Position and the only token type's embedding, added once.
-    positions: Tensor,
+    positions: Vec<f32>,
     norm: Norm,
     layers: Vec<Layer>,
 }
 
 struct Layer {
     /// Query, key and value in one product.
-    qkv: Linear,
-    attention_out: Linear,
+    qkv: Packed,
+    attention_out: Packed,
     attention_norm: Norm,
-    up: Linear,
-    down: Linear,
+    up: Packed,
+    down: Packed,
     norm: Norm,
 }
 
 struct Norm {
-    weight: Tensor,
-    bias: Tensor,
+    weight: Vec<f32>,
+    bias: Vec<f32>,
 }
 
 impl Norm {
-    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        candle_nn::ops::layer_norm(&x.contiguous()?, &self.weight, &self.bias, EPSILON)
-    }
-}
-
-/// A dense layer whose weights are packed once, as an operation of candle's.
-#[derive(Clone)]
-struct Linear(Arc<Packed>);
-
-impl Linear {
-    fn forward(&self, x: &Tensor) -> candle_core::Result<Tensor> {
-        x.contiguous()?.apply_op1_no_bwd(self)
-    }
-}
-
-impl CustomOp1 for Linear {
-    fn name(&self) -> &'static str {
-        "packed-linear"
-    }
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (tokens, width) = layout.shape().dims2()?;
-        let (from, to) = layout
-            .contiguous_offsets()
-            .ok_or_else(|| candle_core::Error::Msg("a contiguous input is expected".into()))?;
-        let x = &storage.as_slice::<f32>()?[from..to];
-        let rows = self.0.rows();
-        let mut out = vec![0f32; tokens * rows];
-        self.0.apply(Arch::new(), x, width, tokens, &mut out, rows, false);
-        Ok((CpuStorage::F32(out), Shape::from((tokens, rows))))
+    /// Layer normalisation of each row.
+    fn apply(&self, x: &mut [f32]) {
+        for row in x.chunks_exact_mut(DIMENSIONS) {
+            let mean = sum(row) / DIMENSIONS as f32;
+            row.iter_mut().for_each(|v| *v -= mean);
+            let variance = dot(row, row) / DIMENSIONS as f32;
+            let scale = 1.0 / (variance + EPSILON).sqrt();
+            for ((v, w), b) in row.iter_mut().zip(&self.weight).zip(&self.bias) {
+                *v = *v * scale * w + b;
+            }
+        }
     }
 }
 
@@ -162,12 +147,12 @@ impl Embedder {
 
         let all = candle_core::safetensors::load(weights, &Device::Cpu).map_err(EmbedError::Weights)?;
         let weights = Weights(all);
-        let positions = weights.get("embeddings.position_embeddings.weight", &[512, DIMENSIONS])?;
-        let types = weights.get("embeddings.token_type_embeddings.weight", &[2, DIMENSIONS])?;
-        let positions = types
-            .narrow(0, 0, 1)
-            .and_then(|t| positions.broadcast_add(&t))
-            .map_err(EmbedError::Compute)?;
+        let mut positions =
+            weights.values("embeddings.position_embeddings.weight", &[POSITIONS, DIMENSIONS])?;
+        let types = weights.values("embeddings.token_type_embeddings.weight", &[2, DIMENSIONS])?;
+        for row in positions.chunks_exact_mut(DIMENSIONS) {
+            add(row, &types[..DIMENSIONS]);
+        }
         let layers = (0..LAYERS)
             .map(|i| {
                 let at = |s: &str| format!("encoder.layer.{i}.{s}");
@@ -186,8 +171,9 @@ impl Embedder {
             })
             .collect::<Result<_, EmbedError>>()?;
         Ok(Self(Arc::new(Inner {
+            arch: Arch::new(),
             tokenizer,
-            words: weights.get("embeddings.word_embeddings.weight", &[30_522, DIMENSIONS])?,
+            words: weights.values("embeddings.word_embeddings.weight", &[WORDS, DIMENSIONS])?,
             positions,
             norm: weights.norm("embeddings.LayerNorm")?,
             layers,
@@ -205,7 +191,7 @@ impl Embedder {
             .tokenizer
             .encode_fast(text, true)
             .map_err(|_| EmbedError::Tokenizer("refused the text"))?;
-        self.0.forward(encoding.get_ids()).map_err(EmbedError::Compute)
+        self.0.forward(encoding.get_ids())
     }
 
     /// The embeddings of several texts, in order. They go through one after another: see the module.
@@ -218,39 +204,142 @@ impl Embedder {
 }
 
 impl Inner {
-    fn forward(&self, ids: &[u32]) -> candle_core::Result<Vec<f32>> {
-        let n = ids.len();
-        let ids = Tensor::from_slice(ids, n, &Device::Cpu)?;
-        let x = (self.words.index_select(&ids, 0)? + self.positions.narrow(0, 0, n)?)?;
-        let mut x = self.norm.forward(&x)?;
-        for layer in &self.layers {
-            x = layer.forward(&x, n)?;
+    fn forward(&self, ids: &[u32]) -> Result<Vec<f32>, EmbedError> {
+        let mut x = Vec::with_capacity(ids.len() * DIMENSIONS);
+        for (id, position) in ids.iter().zip(self.positions.chunks_exact(DIMENSIONS)) {
+            let at = *id as usize * DIMENSIONS;
+            let word = self
+                .words
+                .get(at..at + DIMENSIONS)
+                .ok_or(EmbedError::Tokenizer("and the weights do not belong together"))?;
+            x.extend(word.iter().zip(position).map(|(w, p)| w + p));
         }
-        let mean = x.mean(0)?;
-        let norm = mean.sqr()?.sum_all()?.sqrt()?.to_scalar::<f32>()?.max(1e-12);
-        (mean / f64::from(norm))?.to_vec1()
+        self.norm.apply(&mut x);
+        let mut scratch = Scratch::new(ids.len());
+        for layer in &self.layers {
+            layer.apply(self.arch, &mut x, &mut scratch);
+        }
+        let mut mean = vec![0.0; DIMENSIONS];
+        for row in x.chunks_exact(DIMENSIONS) {
+            add(&mut mean, row);
+        }
+        // Dividing by the number of tokens would be undone by this.
+        let length = dot(&mean, &mean).sqrt().max(1e-12);
+        mean.iter_mut().for_each(|v| *v /= length);
+        Ok(mean)
+    }
+}
+
+/// What the layers write into, one after another.
+struct Scratch {
+    tokens: usize,
+    qkv: Vec<f32>,
+    context: Vec<f32>,
+    out: Vec<f32>,
+    inner: Vec<f32>,
+    scores: Vec<f32>,
+}
+
+impl Scratch {
+    fn new(tokens: usize) -> Self {
+        Self {
+            tokens,
+            qkv: vec![0.0; tokens * 3 * DIMENSIONS],
+            context: vec![0.0; tokens * DIMENSIONS],
+            out: vec![0.0; tokens * DIMENSIONS],
+            inner: vec![0.0; tokens * INNER],
+            scores: vec![0.0; tokens],
+        }
     }
 }
 
 impl Layer {
-    fn forward(&self, x: &Tensor, n: usize) -> candle_core::Result<Tensor> {
-        // [n, 3, heads, dim] -> [3, heads, n, dim]
-        let qkv = self
-            .qkv
-            .forward(x)?
-            .reshape((n, 3, HEADS, HEAD_DIM))?
-            .permute((1, 2, 0, 3))?
-            .contiguous()?;
-        let (q, k, v) = (qkv.get(0)?, qkv.get(1)?, qkv.get(2)?);
-        let scores = (q.matmul(&k.t()?)? / (HEAD_DIM as f64).sqrt())?;
-        let context = candle_nn::ops::softmax_last_dim(&scores)?.matmul(&v)?;
-        let context = context.transpose(0, 1)?.reshape((n, DIMENSIONS))?;
-        let x = self
-            .attention_norm
-            .forward(&(x + self.attention_out.forward(&context)?)?)?;
-        let inner = self.up.forward(&x)?.gelu_erf()?;
-        self.norm.forward(&(&x + self.down.forward(&inner)?)?)
+    fn apply(&self, arch: Arch, x: &mut [f32], s: &mut Scratch) {
+        let n = s.tokens;
+        self.qkv.apply(arch, x, DIMENSIONS, n, &mut s.qkv, 3 * DIMENSIONS);
+        attend(s);
+        self.attention_out
+            .apply(arch, &s.context, DIMENSIONS, n, &mut s.out, DIMENSIONS);
+        add(x, &s.out);
+        self.attention_norm.apply(x);
+        self.up.apply(arch, x, DIMENSIONS, n, &mut s.inner, INNER);
+        s.inner.iter_mut().for_each(|v| *v = gelu(*v));
+        self.down.apply(arch, &s.inner, INNER, n, &mut s.out, DIMENSIONS);
+        add(x, &s.out);
+        self.norm.apply(x);
     }
+}
+
+/// Scaled dot-product attention, head by head; every token sees every other.
+fn attend(s: &mut Scratch) {
+    const ROW: usize = 3 * DIMENSIONS;
+    let scale = 1.0 / (HEAD_DIM as f32).sqrt();
+    s.context.fill(0.0);
+    for head in 0..HEADS {
+        let part = |qkv: &[f32], token: usize, which: usize| -> [f32; HEAD_DIM] {
+            let at = token * ROW + which * DIMENSIONS + head * HEAD_DIM;
+            std::array::from_fn(|i| qkv[at + i])
+        };
+        for token in 0..s.tokens {
+            let query = part(&s.qkv, token, 0);
+            let mut largest = f32::NEG_INFINITY;
+            for (other, score) in s.scores.iter_mut().enumerate() {
+                *score = dot(&query, &part(&s.qkv, other, 1)) * scale;
+                largest = largest.max(*score);
+            }
+            let mut total = 0.0;
+            for score in &mut s.scores {
+                *score = (*score - largest).exp();
+                total += *score;
+            }
+            let at = token * DIMENSIONS + head * HEAD_DIM;
+            let out = &mut s.context[at..at + HEAD_DIM];
+            for (other, score) in s.scores.iter().enumerate() {
+                let weight = score / total;
+                for (o, v) in out.iter_mut().zip(part(&s.qkv, other, 2)) {
+                    *o += weight * v;
+                }
+            }
+        }
+    }
+}
+
+/// Sums in eight lanes, which is also kinder to the last digits than one running sum.
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0f32; 8];
+    for (a, b) in a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0) {
+        for i in 0..8 {
+            lanes[i] += a[i] * b[i];
+        }
+    }
+    lanes.iter().sum()
+}
+
+fn sum(a: &[f32]) -> f32 {
+    let mut lanes = [0f32; 8];
+    for a in a.as_chunks::<8>().0 {
+        for i in 0..8 {
+            lanes[i] += a[i];
+        }
+    }
+    lanes.iter().sum()
+}
+
+fn add(to: &mut [f32], what: &[f32]) {
+    for (t, w) in to.iter_mut().zip(what) {
+        *t += w;
+    }
+}
+
+/// `x * P(X <= x)`, with the error function of Abramowitz and Stegun 7.1.26: off by at most 1.5e-7.
+#[inline]
+fn gelu(x: f32) -> f32 {
+    let z = (x * std::f32::consts::FRAC_1_SQRT_2).abs();
+    let t = 1.0 / (1.0 + 0.327_591_1 * z);
+    let poly =
+        t * (0.254_829_6 + t * (-0.284_496_74 + t * (1.421_413_7 + t * (-1.453_152 + t * 1.061_405_4))));
+    let erf = 1.0 - poly * (-z * z).exp();
+    0.5 * x * (1.0 + erf.copysign(x))
 }
 
 struct Weights(HashMap<String, Tensor>);
@@ -268,24 +357,22 @@ impl Weights {
         self.get(name, shape)?
             .flatten_all()
             .and_then(|t| t.to_vec1())
-            .map_err(EmbedError::Compute)
+            .map_err(EmbedError::Weights)
     }
     fn norm(&self, name: &str) -> Result<Norm, EmbedError> {
         Ok(Norm {
-            weight: self.get(&format!("{name}.weight"), &[DIMENSIONS])?,
-            bias: self.get(&format!("{name}.bias"), &[DIMENSIONS])?,
+            weight: self.values(&format!("{name}.weight"), &[DIMENSIONS])?,
+            bias: self.values(&format!("{name}.bias"), &[DIMENSIONS])?,
         })
     }
     /// Several layers over the same input, stacked into one.
-    fn linear(&self, names: &[String], out: usize, inp: usize) -> Result<Linear, EmbedError> {
+    fn linear(&self, names: &[String], out: usize, inp: usize) -> Result<Packed, EmbedError> {
         let (mut w, mut b) = (Vec::new(), Vec::new());
         for name in names {
             w.extend(self.values(&format!("{name}.weight"), &[out, inp])?);
             b.extend(self.values(&format!("{name}.bias"), &[out])?);
         }
-        Ok(Linear(Arc::new(Packed::new(b.len(), inp, &b, |o, c| {
-            w[o * inp + c]
-        }))))
+        Ok(Packed::new(b.len(), inp, &b, |o, c| w[o * inp + c]))
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) struct Packed {
     k: usize,
     panels: Vec<f32>,
     bias: Vec<f32>,
+    relu: bool,
 }
 
 impl Packed {
@@ -61,12 +62,16 @@ impl Packed {
             k,
             panels,
             bias: padded,
+            relu: false,
         }
     }
 
-    /// Rows of the matrix.
-    pub(crate) const fn rows(&self) -> usize {
-        self.m
+    /// The same, with negative results made zero.
+    pub(crate) fn with_relu(m: usize, k: usize, bias: &[f32], at: impl Fn(usize, usize) -> f32) -> Self {
+        Self {
+            relu: true,
+            ..Self::new(m, k, bias, at)
+        }
     }
 
     /// For each `t < count`: `out[t * out_stride ..][..m] = act(W * x[t * x_stride ..][..k] + bias)`.
@@ -78,7 +83,6 @@ impl Packed {
         count: usize,
         out: &mut [f32],
         out_stride: usize,
-        relu: bool,
     ) {
         assert!(
             count == 0 || x.len() >= (count - 1) * x_stride + self.k,
@@ -95,7 +99,6 @@ impl Packed {
             count,
             out,
             out_stride,
-            relu,
         };
         arch.run(job);
     }
@@ -108,7 +111,6 @@ struct Job<'a> {
     count: usize,
     out: &'a mut [f32],
     out_stride: usize,
-    relu: bool,
 }
 
 impl Job<'_> {
@@ -186,7 +188,7 @@ impl Job<'_> {
         let mut v = [0f32; PANEL];
         for r in 0..PANEL {
             let y = acc[r] + bias[r];
-            v[r] = if self.relu && y < 0.0 { 0.0 } else { y };
+            v[r] = if self.w.relu && y < 0.0 { 0.0 } else { y };
         }
         let at = t * self.out_stride + p * PANEL;
         self.out[at..at + rows].copy_from_slice(&v[..rows]);
@@ -307,12 +309,12 @@ mod tests {
         for (m, k, count) in [(1, 1, 1), (33, 7, 5), (16, 64, 6), (50, 129, 13), (384, 384, 11)] {
             let w = |r: usize, c: usize| ((r * 31 + c * 17) % 23) as f32 / 23.0 - 0.5;
             let bias: Vec<f32> = (0..m).map(|r| r as f32 / 100.0).collect();
-            let packed = Packed::new(m, k, &bias, w);
+            let packed = Packed::with_relu(m, k, &bias, w);
             let x: Vec<f32> = (0..count * k)
                 .map(|i| ((i * 7) % 19) as f32 / 19.0 - 0.4)
                 .collect();
             let mut out = vec![f32::NAN; count * m];
-            packed.apply(Arch::new(), &x, k, count, &mut out, m, true);
+            packed.apply(Arch::new(), &x, k, count, &mut out, m);
             for t in 0..count {
                 for r in 0..m {
                     let want: f32 = (0..k).map(|c| w(r, c) * x[t * k + c]).sum::<f32>() + bias[r];

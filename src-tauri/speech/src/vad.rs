@@ -106,7 +106,7 @@ impl Vad {
             let w = get(name_w, &[out, inp, 3])?;
             let b = get(name_b, &[out])?;
             // The input rows of one output lie side by side, one row of `inp` values per tap.
-            Ok::<_, VadError>(Packed::new(out, inp * taps.len(), &b, |o, c| {
+            Ok::<_, VadError>(Packed::with_relu(out, inp * taps.len(), &b, |o, c| {
                 w[(o * inp + c % inp) * 3 + taps.start + c / inp]
             }))
         };
@@ -241,7 +241,7 @@ impl Net {
 
         let mut spectrum = [0f32; FRAMES * 2 * BINS];
         self.stft
-            .apply(self.arch, &audio, HOP, FRAMES, &mut spectrum, 2 * BINS, false);
+            .apply(self.arch, &audio, HOP, FRAMES, &mut spectrum, 2 * BINS);
         // A row of zeros before and after is the convolutions' padding.
         let mut magnitude = [0f32; (FRAMES + 2) * BINS];
         for t in 0..FRAMES {
@@ -253,20 +253,13 @@ impl Net {
         }
         let mut a = [0f32; (FRAMES + 2) * 128];
         self.conv1
-            .apply(self.arch, &magnitude, BINS, FRAMES, &mut a[128..], 128, true);
+            .apply(self.arch, &magnitude, BINS, FRAMES, &mut a[128..], 128);
         let mut b = [0f32; 2 * 64];
-        self.conv2.apply(self.arch, &a, 2 * 128, 2, &mut b, 64, true);
+        self.conv2.apply(self.arch, &a, 2 * 128, 2, &mut b, 64);
         let mut c = [0f32; 64];
-        self.conv3.apply(self.arch, &b, 128, 1, &mut c, 64, true);
-        self.conv4.apply(
-            self.arch,
-            &c,
-            64,
-            1,
-            &mut state.input_hidden[..HIDDEN],
-            HIDDEN,
-            true,
-        );
+        self.conv3.apply(self.arch, &b, 128, 1, &mut c, 64);
+        self.conv4
+            .apply(self.arch, &c, 64, 1, &mut state.input_hidden[..HIDDEN], HIDDEN);
 
         let mut gates = [0f32; 4 * HIDDEN];
         self.lstm.apply(
@@ -276,7 +269,6 @@ impl Net {
             1,
             &mut gates,
             4 * HIDDEN,
-            false,
         );
         let mut logit = self.out_bias;
         for j in 0..HIDDEN {

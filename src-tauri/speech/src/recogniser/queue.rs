@@ -72,13 +72,12 @@ impl Queue {
             return Ok(());
         }
         let mine = lane(queued.job.kind);
-        if queued.job.kind == JobKind::Partial {
-            if let Some(at) = inner.lanes[mine]
+        if queued.job.kind == JobKind::Partial
+            && let Some(at) = inner.lanes[mine]
                 .iter()
                 .position(|q| q.job.trace == queued.job.trace)
-            {
-                displace(inner.lanes[mine].remove(at));
-            }
+        {
+            displace(inner.lanes[mine].remove(at));
         }
         // Jobs nobody waits for any more take no room.
         for l in &mut inner.lanes[..PROBE] {

@@ -463,11 +463,11 @@ impl Decoder {
             raw.no_speech_prob = raw.no_speech_prob.max(segment.no_speech_probability());
             bytes.extend_from_slice(segment.to_bytes().unwrap_or_default());
             for i in 0..segment.n_tokens() {
-                if let Some(token) = segment.get_token(i) {
-                    if token.token_id() < self.model.context.token_eot() {
-                        raw.logprob += token.token_data().plog.max(-20.0);
-                        raw.tokens += 1;
-                    }
+                if let Some(token) = segment.get_token(i)
+                    && token.token_id() < self.model.context.token_eot()
+                {
+                    raw.logprob += token.token_data().plog.max(-20.0);
+                    raw.tokens += 1;
                 }
             }
         }
@@ -516,7 +516,7 @@ mod tests {
         for ms in (0..35_000).step_by(37) {
             let n = fit.positions(ms);
             assert!(
-                n == 0 || (u64::from(n) * CONTEXT_MS >= ms && n >= 256 && n % CONTEXT_STEP == 0),
+                n == 0 || (u64::from(n) * CONTEXT_MS >= ms && n >= 256 && n.is_multiple_of(CONTEXT_STEP)),
                 "{ms}: {n}"
             );
         }
