@@ -101,25 +101,6 @@ fn questions_are_answered_with_the_entrys_own_words() {
 }
 
 #[test]
-fn the_call_is_hung_up_when_goodbye_was_heard() {
-    let mut call = Call::new();
-    call.hears("Thank you, goodbye.");
-    let say = SayId(4);
-    assert_eq!(call.give(ConvEvent::SayDone { say }), ["hang up"]);
-    assert!(call.hears("Hello?").is_empty());
-    assert!(call.give(ConvEvent::CallerGone).is_empty());
-}
-
-#[test]
-fn a_goodbye_that_is_never_said_ends_all_the_same() {
-    let mut call = Call::new();
-    call.hears("Thank you, goodbye.");
-    let t = call.talk.next_timeout().expect("a deadline");
-    call.now = t;
-    assert_eq!(call.give(ConvEvent::Tick), ["hang up"]);
-}
-
-#[test]
 fn one_more_thing_after_goodbye_is_heard() {
     check(
         Call::new(),
@@ -311,29 +292,6 @@ fn what_is_read_back_can_be_corrected() {
 }
 
 #[test]
-fn details_can_be_keyed() {
-    let mut call = Call::new();
-    call.hears("Can someone call me back?");
-    call.hears("Sarah Thompson");
-    call.keys("07700900142");
-    call.hears("my knee");
-    assert_eq!(call.keys("1")[..2], ["task", "task callback 07700900142"]);
-}
-
-#[test]
-fn keys_without_a_hash_are_taken_after_a_pause() {
-    let mut call = Call::new();
-    call.hears("Do you speak Polish?");
-    call.hears("Sarah Thompson");
-    assert!(call.keys("0163296000").is_empty());
-    call.now = call.talk.next_timeout().expect("a deadline");
-    assert_eq!(
-        call.give(ConvEvent::Tick),
-        ["say read_back privately", "expect yesno"]
-    );
-}
-
-#[test]
 fn advice_in_the_middle_of_a_form_is_declined_and_the_form_goes_on() {
     let mut call = Call::new();
     call.hears("I need a repeat prescription for metformin.");
@@ -464,28 +422,6 @@ fn an_answer_without_words_is_never_spoken() {
 }
 
 #[test]
-fn a_search_that_never_answers_does_not_mute_the_line() {
-    let mut call = Call::new();
-    let turn = TurnId(1);
-    let _ = call.talk.handle(
-        call.now,
-        call.local,
-        ConvEvent::Heard {
-            turn,
-            text: "Is there parking?".into(),
-            confidence: 0.9,
-        },
-    );
-    call.now = call.talk.next_timeout().expect("a deadline");
-    assert_eq!(call.give(ConvEvent::Tick)[..2], ["task", "say unknown"]);
-    let late = ConvEvent::Candidates {
-        turn,
-        candidates: vec![candidate("parking", 0.99)],
-    };
-    assert!(call.give(late).is_empty());
-}
-
-#[test]
 fn a_person_is_rung_and_if_nobody_comes_a_callback_is_made() {
     let mut call = check(
         Call::with_number(),
@@ -564,155 +500,6 @@ fn what_was_said_is_said_again() {
 }
 
 #[test]
-fn silence_leads_to_the_keypad_and_then_to_a_callback() {
-    let mut call = Call::new();
-    let quiet = |call: &mut Call| call.give(ConvEvent::NothingHeard);
-    assert_eq!(quiet(&mut call), ["say nothing_heard", "expect question"]);
-    assert_eq!(quiet(&mut call), ["say nothing_heard", "expect question"]);
-    assert_eq!(quiet(&mut call), ["say keypad_menu", "expect keypad"]);
-    assert_eq!(
-        quiet(&mut call),
-        ["task", "task callback", "say goodbye_silent", "expect question"]
-    );
-    assert_eq!(quiet(&mut call), ["hang up"]);
-}
-
-#[test]
-fn silence_after_an_answer_is_a_goodbye() {
-    let mut call = Call::new();
-    call.hears("Is there parking?");
-    assert_eq!(
-        call.give(ConvEvent::NothingHeard),
-        ["say anything_else", "expect question"]
-    );
-    assert_eq!(
-        call.give(ConvEvent::NothingHeard),
-        ["goodbye", "say goodbye", "expect question"]
-    );
-    assert!(call.tasks().is_empty());
-}
-
-#[test]
-fn without_a_recogniser_keys_do() {
-    let mut call = Call::new();
-    assert_eq!(
-        call.give(ConvEvent::RecogniserDown),
-        ["say keypad_only", "say keypad_menu", "expect keypad"]
-    );
-    assert!(call.give(ConvEvent::RecogniserDown).is_empty());
-    assert_eq!(call.keys("1"), ["answer", "say hours", "expect keypad"]);
-    assert_eq!(
-        call.keys("2"),
-        ["task", "say callback_start", "say keypad_number", "expect number"]
-    );
-    call.keys("07700900142");
-    let lines = call.keys("1");
-    assert_eq!(lines[..2], ["task", "task appointment 07700900142"]);
-    assert!(lines.contains(&"say goodbye".to_owned()));
-}
-
-#[test]
-fn nine_is_the_emergency_key() {
-    for down in [false, true] {
-        let mut call = Call::with_number();
-        if down {
-            call.give(ConvEvent::RecogniserDown);
-        }
-        let lines = call.keys("9");
-        assert_eq!(
-            lines[..4],
-            ["escalate", "mark urgent", "ring desk", "task urgent 07700900142"]
-        );
-    }
-}
-
-#[test]
-fn zero_is_the_way_to_a_person() {
-    let mut call = Call::new();
-    assert_eq!(call.keys("0"), ["handover", "say handover", "handover"]);
-    let mut call = Call::with_number();
-    call.give(ConvEvent::RecogniserDown);
-    assert_eq!(
-        call.keys("0"),
-        [
-            "task",
-            "say callback_start",
-            "say confirm_number privately",
-            "expect yesno"
-        ]
-    );
-}
-
-#[test]
-fn a_recogniser_that_fails_in_a_form_loses_nothing() {
-    let mut call = Call::with_number();
-    call.hears("I'd like to book an appointment.");
-    let lines = call.give(ConvEvent::RecogniserDown);
-    assert!(
-        lines.contains(&"task appointment 07700900142".to_owned()),
-        "{lines:?}"
-    );
-    let mut call = Call::new();
-    call.hears("I'd like to book an appointment.");
-    call.give(ConvEvent::RecogniserDown);
-    call.keys("07700900142");
-    assert!(
-        call.keys("1")
-            .contains(&"task appointment 07700900142".to_owned())
-    );
-    assert_eq!(call.tasks().len(), 1);
-}
-
-/// A caller who hangs up before being helped leaves exactly one callback task; one who was helped leaves none.
-#[test]
-fn hanging_up_leaves_what_is_open() {
-    #[track_caller]
-    fn gone(call: Call, heard: &[&str], tasks: &[&str]) {
-        let mut call = call;
-        for text in heard {
-            call.hears(text);
-        }
-        call.give(ConvEvent::CallerGone);
-        assert_eq!(call.tasks(), tasks, "{heard:?}");
-        assert!(call.give(ConvEvent::CallerGone).is_empty());
-        assert!(call.hears("Hello?").is_empty());
-    }
-    gone(Call::new(), &[], &["task callback"]);
-    gone(Call::with_number(), &[], &["task callback 07700900142"]);
-    gone(Call::new(), &["Hello."], &["task callback"]);
-    gone(Call::new(), &["Is there parking?"], &[]);
-    gone(Call::new(), &["Do you speak Polish?"], &["task question"]);
-    gone(
-        Call::with_number(),
-        &["Do you speak Polish?"],
-        &["task question 07700900142"],
-    );
-    gone(
-        Call::new(),
-        &["Is there parking?", "I'd like to book an appointment."],
-        &["task appointment"],
-    );
-    gone(
-        Call::new(),
-        &[
-            "I'd like to book an appointment.",
-            "Sarah Thompson",
-            "the fourth of May 1986",
-            "07700 900142",
-        ],
-        &["task appointment 07700900142"],
-    );
-    gone(Call::new(), &["Can I speak to a person?"], &["task callback"]);
-    gone(Call::new(), &["Do you do the jab?"], &["task question"]);
-    gone(Call::new(), &["Is it safe to take ibuprofen with aspirin?"], &[]);
-    gone(Call::new(), &["My father has chest pain."], &["task urgent"]);
-    gone(Call::new(), &["Goodbye."], &[]);
-    let mut unanswered = Conversation::new(setup(None));
-    let lines = unanswered.handle(Mono(1), MONDAY_NOON.parse().unwrap(), ConvEvent::CallerGone);
-    assert_eq!(lines.iter().map(line).collect::<Vec<_>>(), ["task callback"]);
-}
-
-#[test]
 fn a_turn_may_end_early_only_when_it_is_understood() {
     let mut call = Call::new();
     let c = |call: &Call, t: &str| call.talk.is_complete(t, &find(t));
@@ -752,4 +539,57 @@ fn every_record_names_the_policy() {
     assert_eq!(records[0].candidates.len(), 2);
     assert_eq!(records[1].gate, GateClass::Urgent);
     assert!(records[1].gate_why.is_some());
+}
+
+/// The demonstration calls, as their recogniser hears them, end as their callers meant them to.
+#[test]
+fn the_demonstration_calls_come_to_their_end() {
+    #[track_caller]
+    fn tasks(number: Option<&str>, heard: &[&str], tasks: &[&str]) {
+        let mut call = Call::at(MONDAY_NOON, number);
+        for text in heard {
+            call.hears(text);
+        }
+        call.give(ConvEvent::CallerGone);
+        assert_eq!(call.tasks(), tasks, "{heard:?}");
+    }
+    tasks(
+        None,
+        &[
+            "Hello, good afternoon.",
+            "I'd like to book an appointment on Thursday morning with Doctor Patel.",
+            "My name is Dorothy Osborne.",
+            "My date of birth is the fourth of May nineteen eighty six.",
+            // A digit was lost: no number to ring back, so it is asked for again.
+            "My number is oh seven seven double nine double one four two.",
+            "That's right.",
+            "Thank you, goodbye.",
+        ],
+        &["task appointment"],
+    );
+    tasks(
+        Some("07700900142"),
+        &[
+            "I need to reschedule my appointment to Friday at half past ten.",
+            "It's under Wilson.",
+            "the fourth of May nineteen eighty six",
+            "Yes, please.",
+            "Is there parking?",
+            "Thank you very much.",
+        ],
+        &["task appointment 07700900142"],
+    );
+    tasks(
+        None,
+        &["Please help, my father has chest pain.", "He's not breathing."],
+        &["task urgent"],
+    );
+    tasks(
+        None,
+        &[
+            "I'd like to cancel my appointment on Tuesday.",
+            "Can I speak to a person?",
+        ],
+        &["task appointment"],
+    );
 }

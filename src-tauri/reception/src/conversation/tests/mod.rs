@@ -1,6 +1,7 @@
 //! Calls as scripts: what the caller does above, what the clinic does below. And calls at random.
 
 mod flows;
+mod lines;
 mod simulation;
 
 use super::*;
