@@ -1,6 +1,8 @@
 //! The demonstration model on the demonstration calls, through the ladder with its manifest settings: the 28 clips
 //! that whisper.cpp's own program gets right are right here, and nothing is made of noise.
 
+#![allow(clippy::print_stdout)]
+
 mod support;
 
 use anteroom_speech::models::{Manager, ManagerConfig, Manifest};

@@ -2,6 +2,8 @@
 //! call. The golden file holds its probability for each chunk. The 8 kHz clips are brought to 16 kHz by saying each
 //! sample twice, which every implementation does alike.
 
+#![allow(clippy::print_stdout)]
+
 mod support;
 
 use anteroom_speech::vad::{CHUNK_SAMPLES, Vad};
