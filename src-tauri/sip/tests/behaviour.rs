@@ -174,6 +174,21 @@ async fn the_200_is_repeated_until_the_ack_and_answers_are_symmetric() {
 }
 
 #[tokio::test]
+async fn a_branch_used_twice_gets_no_answer_of_another_request() {
+    let r = start(open()).await;
+    let mut p = Peer::new(r.addr(Transport::Udp)).await;
+    let first = p.request("OPTIONS", 1, "", "", "");
+    p.send(&first).await;
+    assert_eq!(p.last().await.0, 200);
+    p.send(&first).await;
+    assert_eq!(p.last().await.0, 200, "a retransmission is answered again");
+    p.send(&first.replace("Call-ID: ", "Call-ID: other")).await;
+    let (status, m) = p.last().await;
+    assert_eq!(status, 400);
+    assert!(header(&m, "Call-ID").unwrap().starts_with("other"));
+}
+
+#[tokio::test]
 async fn a_latin_1_name_does_not_lose_the_call() {
     let r = start(open()).await;
     let mut p = Peer::new(r.addr(Transport::Udp)).await;

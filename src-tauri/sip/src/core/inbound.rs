@@ -57,6 +57,14 @@ impl Core {
             self.reply_stateless(hop, &request, 482, &[]);
             return;
         }
+        if let Some(first) = self.tx.server_request(&key)
+            && !same_request(first, &request)
+        {
+            // A branch used twice: the answer to the other request would be no answer to this one.
+            self.counters.malformed += 1;
+            self.reply_stateless(hop, &request, 400, &[]);
+            return;
+        }
         if self.tx.server_state(&key).is_some() {
             // A retransmission, or the ACK of a final response. Over a new connection it is answered there.
             if let Some(ctx) = self.servers.get_mut(&key) {
@@ -346,6 +354,12 @@ impl Core {
             }
         });
     }
+}
+
+/// Whether two requests with the same branch are the same one, or one and its ACK.
+fn same_request(a: &Request, b: &Request) -> bool {
+    wire::value(&a.headers, &HeaderName::CallId) == wire::value(&b.headers, &HeaderName::CallId)
+        && wire::cseq(&a.headers) == wire::cseq(&b.headers)
 }
 
 fn merge_key(r: &Request) -> Option<MergeKey> {
