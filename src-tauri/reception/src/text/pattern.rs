@@ -7,7 +7,7 @@
 //! | `breathing` | a word, compared by stem; in a phrase of several words it may be misheard, see [`Fit`] |
 //! | `=fit` | exactly this word |
 //! | `@who` | one of the words or phrases of a class |
-//! | `#num`, `#year` | a number; a year from 1900 to 2099 |
+//! | `#num`, `#many`, `#year` | a number; a number from 10 to 999; a year from 1900 to 2099 |
 //! | `_` | any one word |
 //! | `^`, `$` | the beginning, the end of a clause |
 //! | `a\|@who\|#num\|$` | any of these |
@@ -15,7 +15,7 @@
 //! | `the?`, `@who?` | may be missing |
 //! | `..`, `..6` | up to three, up to six words of any kind |
 //!
-//! Between the parts of a phrase up to two transparent words (articles and the like, listed by the language) may
+//! Between the parts of a phrase up to three transparent words (articles and the like, listed by the language) may
 //! stand. A match may run across punctuation, because recognisers place it badly.
 
 use super::sound::{Likeness, likeness};
@@ -44,7 +44,7 @@ pub enum PatternError {
     #[error("the class @{0} is not defined")]
     UnknownClass(String),
     /// A `#` name that is not known.
-    #[error("#{0} is not known; there are #num and #year")]
+    #[error("#{0} is not known; there are #num, #many and #year")]
     UnknownKind(String),
     /// It would match nothing in particular.
     #[error("the phrase has no word that must be said")]
@@ -56,6 +56,8 @@ pub enum PatternError {
 
 /// Parts a phrase may have.
 pub const PARTS_MAX: usize = 16;
+/// Transparent words that may stand between two parts.
+const TRANSPARENT_WORDS: usize = 3;
 /// Words a gap spans when it does not say.
 const GAP_WORDS: usize = 3;
 /// Words a gap may span.
@@ -71,6 +73,7 @@ enum Part {
 enum Choice {
     Words(Vec<u32>),
     Number,
+    Many,
     Year,
     Any,
     Start,
@@ -82,7 +85,7 @@ impl Choice {
     const fn required(&self) -> usize {
         match self {
             Self::Words(seq) => seq.len(),
-            Self::Number | Self::Year => 1,
+            Self::Number | Self::Many | Self::Year => 1,
             Self::Any | Self::Start | Self::End => 0,
         }
     }
@@ -237,6 +240,7 @@ impl Vocabulary {
                     "$" => any_of.push(Choice::End),
                     "_" => any_of.push(Choice::Any),
                     "#num" => any_of.push(Choice::Number),
+                    "#many" => any_of.push(Choice::Many),
                     "#year" => any_of.push(Choice::Year),
                     one => self.words(one, &mut any_of)?,
                 }
@@ -391,19 +395,20 @@ impl Pattern {
                     .find_map(|s| self.step(heard, part + 1, s, lenient));
             }
             Choice::Any => (s.at < n).then_some(State { at: s.at + 1, ..s }),
-            Choice::Number | Choice::Year => {
-                let year = matches!(c, Choice::Year);
-                skips(heard, s).find_map(|s| {
-                    let w = heard.words.get(s.at).filter(|w| w.is_number())?;
-                    let is_year = w.text.len() == 4 && (w.text.starts_with("19") || w.text.starts_with("20"));
-                    (is_year || !year).then_some(State {
-                        at: s.at + 1,
-                        started: true,
-                        exact: s.exact + 1,
-                        ..s
-                    })
+            Choice::Number | Choice::Many | Choice::Year => skips(heard, s).find_map(|s| {
+                let w = heard.words.get(s.at).filter(|w| w.is_number())?;
+                let fits = match (c, w.text.len()) {
+                    (Choice::Year, n) => n == 4 && (w.text.starts_with("19") || w.text.starts_with("20")),
+                    (Choice::Many, n) => n == 2 || n == 3,
+                    _ => true,
+                };
+                fits.then_some(State {
+                    at: s.at + 1,
+                    started: true,
+                    exact: s.exact + 1,
+                    ..s
                 })
-            }
+            }),
         };
         self.step(heard, part + 1, next?, lenient)
     }
@@ -446,9 +451,9 @@ impl Pattern {
     }
 }
 
-/// The state itself, then with one and two transparent words skipped, if the phrase has begun.
+/// The state itself, then with transparent words skipped, if the phrase has begun.
 fn skips<'h>(heard: &'h Heard<'_>, s: State) -> impl Iterator<Item = State> + 'h {
-    let most = if s.started { 2 } else { 0 };
+    let most = if s.started { TRANSPARENT_WORDS } else { 0 };
     (0..=most)
         .take_while(move |k| (0..*k).all(|i| heard.clear.get(s.at + i).copied().unwrap_or(false)))
         .map(move |k| State { at: s.at + k, ..s })

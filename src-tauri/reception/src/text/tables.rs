@@ -108,6 +108,7 @@ pub(super) const SPELLINGS: &[(&str, &str)] = &[
     ("acetaminophen", "paracetamol"),
     ("tylenol", "paracetamol"),
     ("ok", "okay"),
+    ("alright", "all-right"),
     ("mr", "mister"),
     ("mrs", "missus"),
     ("dr", "doctor"),
