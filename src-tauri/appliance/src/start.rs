@@ -1,0 +1,148 @@
+//! What comes before the first call: opening the store, and mending what an earlier run left behind.
+
+use crate::clinic::{Clinic, ClinicError};
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError};
+use crate::knowledge::KnowledgeError;
+use crate::logging::LogError;
+use crate::place::Place;
+use crate::speech::SpeechError;
+use anteroom_media::MediaError;
+use anteroom_sip::SipStartError;
+use anteroom_store::keys::{KeyError, KeySource, load_or_create};
+use anteroom_store::{OpenError, Store, StoreConfig, StoreError};
+use anteroom_types::UserFacing;
+use std::path::PathBuf;
+
+/// Why the engine cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The clinic's files.
+    #[error(transparent)]
+    Clinic(#[from] ClinicError),
+    /// The key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The store.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The store, after it was opened.
+    #[error(transparent)]
+    Read(#[from] StoreError),
+    /// The models or the voice.
+    #[error(transparent)]
+    Speech(#[from] SpeechError),
+    /// Rendering or finding what will be said.
+    #[error(transparent)]
+    Knowledge(#[from] KnowledgeError),
+    /// The SIP side.
+    #[error(transparent)]
+    Sip(SipStartError),
+    /// The media ports.
+    #[error(transparent)]
+    Media(MediaError),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The data folder.
+    #[error("the data folder {dir} cannot be used")]
+    Folder {
+        /// The folder.
+        dir: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A trunk's password file.
+    #[error("the password file {file} cannot be read")]
+    Password {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A trunk's password file that others may read.
+    #[error("the password file {file} can be read by other users")]
+    PasswordOpen {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+impl UserFacing for StartError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Config(e) => e.code(),
+            Self::Clinic(e) => e.code(),
+            Self::Key(e) => e.code(),
+            Self::Open(e) => e.code(),
+            Self::Read(e) => e.code(),
+            Self::Speech(e) => e.code(),
+            Self::Knowledge(e) => e.code(),
+            Self::Sip(e) => e.code(),
+            Self::Media(e) => e.code(),
+            Self::Log(e) => e.code(),
+            Self::Folder { .. } => "data.folder",
+            Self::Password { .. } => "sip.password-file",
+            Self::PasswordOpen { .. } => "sip.password-open",
+        }
+    }
+    fn hint(&self) -> String {
+        match self {
+            Self::Config(e) => e.hint(),
+            Self::Clinic(e) => e.hint(),
+            Self::Key(e) => e.hint(),
+            Self::Open(e) => e.hint(),
+            Self::Read(e) => e.hint(),
+            Self::Speech(e) => e.hint(),
+            Self::Knowledge(e) => e.hint(),
+            Self::Sip(e) => e.hint(),
+            Self::Media(e) => e.hint(),
+            Self::Log(e) => e.hint(),
+            Self::Folder { .. } => "Make it writable for this user, or give another with --data.".into(),
+            Self::Password { .. } => "Check password_file in [[sip.trunk]] and its permissions.".into(),
+            Self::PasswordOpen { file } => format!("Run: chmod 600 {}", file.display()),
+        }
+    }
+}
+
+/// Opens the encrypted store, making the data folder and the key on the first run.
+///
+/// # Errors
+/// See [`StartError`].
+pub fn open_store(config: &Config, place: &Place) -> Result<Store, StartError> {
+    let folder = |source| StartError::Folder {
+        dir: place.data.clone(),
+        source,
+    };
+    std::fs::create_dir_all(&place.data).map_err(folder)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let private = std::fs::Permissions::from_mode(0o700);
+        std::fs::set_permissions(&place.data, private).map_err(folder)?;
+    }
+    let source = match config.data.key.as_ref().map(|k| k.get_ref().as_str()) {
+        Some("keystore") => KeySource::OsKeyStore {
+            service: "anteroom".into(),
+        },
+        Some(file) => KeySource::File(place.data.join(file.trim_start_matches("file:"))),
+        None => KeySource::File(place.data.join("key")),
+    };
+    let key = load_or_create(&source, &place.data)?;
+    Ok(Store::open(StoreConfig::new(place.data.clone(), key))?)
+}
+
+/// Ends calls that an earlier run left open: each is marked interrupted, its recording is made whole, and somebody is
+/// given the task to ring back.
+pub(crate) async fn mend(store: &Store, clock: &Clock, clinic: &Clinic) -> Result<(), StartError> {
+    for call in store.interrupted_calls()? {
+        let task = clock.task_id();
+        let (kind, summary, number, due) = clinic.interrupted_call(call.from.as_ref(), clock.wall());
+        store.mark_interrupted(call.id, clock.wall(), task, kind, summary, number, due)?;
+        tracing::warn!(call = %call.id, "a call was interrupted by the last stop; a callback task was made");
+    }
+    Ok(())
+}

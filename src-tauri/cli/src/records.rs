@@ -1,0 +1,193 @@
+//! `anteroom calls`, `tasks` and `audit`.
+
+use crate::args;
+use crate::out::{Exit, Outcome, Problem, json, line};
+use anteroom_api::{CallsQuery, SearchRequest};
+use anteroom_appliance::{Place, open_store, records, tools};
+use anteroom_types::{CallId, EventKind, TaskId};
+use std::io::Write;
+use std::str::FromStr;
+
+fn id<T: FromStr>(text: &str, list: &str) -> Result<T, Problem>
+where
+    T::Err: std::fmt::Display,
+{
+    text.parse().map_err(|e| {
+        Problem::new(
+            format!("'{text}': {e}"),
+            format!("List them with: anteroom {list}"),
+        )
+    })
+}
+
+fn no_call(id: &str) -> Problem {
+    Problem::new(
+        format!("there is no call {id}"),
+        "List them with: anteroom calls list",
+    )
+}
+
+pub(crate) fn calls(place: &args::Place, command: args::Calls) -> Outcome {
+    let (config, place) = Place::find(place.data.as_deref(), place.config.as_deref())?;
+    let store = open_store(&config, &place)?;
+    match command {
+        args::Calls::List { json: as_json, limit } => {
+            let query = CallsQuery {
+                limit: Some(u32::try_from(limit).unwrap_or(u32::MAX)),
+                before: None,
+            };
+            show(
+                &records::calls_page(&store, &query)?.unwrap_or_default().calls,
+                as_json,
+            );
+        }
+        args::Calls::Search { words, json: as_json } => {
+            let request = SearchRequest {
+                text: words,
+                limit: None,
+            };
+            show(
+                &records::search(&store, &request)?.unwrap_or_default().calls,
+                as_json,
+            );
+        }
+        args::Calls::Show {
+            id: text,
+            json: as_json,
+        } => {
+            let call: CallId = id(&text, "calls list")?;
+            let detail = records::call(&store, call)?.ok_or_else(|| no_call(&text))?;
+            if as_json {
+                json(&detail);
+            } else {
+                for e in &detail.events {
+                    describe(&e.kind);
+                }
+            }
+        }
+        args::Calls::Recording { id: text, file } => {
+            let call: CallId = id(&text, "calls list")?;
+            let bytes = tools::recording(&store, call)?.ok_or_else(|| {
+                Problem::new(
+                    format!("the call {text} has no recording"),
+                    "See: anteroom calls show ID",
+                )
+            })?;
+            std::fs::write(&file, bytes).map_err(|e| {
+                Problem::new(
+                    format!("{} cannot be written: {e}", file.display()),
+                    "Give another file.",
+                )
+            })?;
+            line(format!("written to {}", file.display()));
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn show(calls: &[anteroom_api::CallSummary], as_json: bool) {
+    for c in calls {
+        if as_json {
+            json(c);
+        } else {
+            let ended = c.ended.map_or_else(|| "in progress".into(), |e| format!("{e:?}"));
+            let urgent = if c.urgent { " URGENT" } else { "" };
+            line(format!(
+                "{}  {:>4} s  {} turns, {} answers, {} tasks  {ended}{urgent}",
+                c.id,
+                c.seconds.unwrap_or_default(),
+                c.turns,
+                c.answers,
+                c.tasks
+            ));
+        }
+    }
+}
+
+fn describe(kind: &EventKind<String>) {
+    match kind {
+        EventKind::Heard { text, .. } => line(format!("caller: {text}")),
+        EventKind::Said {
+            text, entry: Some(e), ..
+        } => line(format!(
+            "clinic: {text} [{} v{}, {:.2}]",
+            e.id, e.version, e.score
+        )),
+        EventKind::Said { text, .. } => line(format!("clinic: {text}")),
+        EventKind::Decided { record } => line(format!("        {:?}", record.decision)),
+        EventKind::TaskCreated { kind, summary, .. } => line(format!("        task ({kind:?}): {summary}")),
+        EventKind::MarkedUrgent { why } => line(format!("        URGENT: {why}")),
+        EventKind::Ended { reason, seconds } => line(format!("ended: {reason:?}, {seconds} s")),
+        _ => {}
+    }
+}
+
+pub(crate) fn tasks(place: &args::Place, command: args::Tasks) -> Outcome {
+    let (config, place) = Place::find(place.data.as_deref(), place.config.as_deref())?;
+    let store = open_store(&config, &place)?;
+    match command {
+        args::Tasks::List { json: as_json } => {
+            for t in records::tasks_page(&store)?.unwrap_or_default().tasks {
+                if as_json {
+                    json(&t);
+                } else {
+                    let number = t.number.as_deref().unwrap_or("no number");
+                    line(format!("{}  {:?}: {} ({number})", t.id, t.kind, t.summary));
+                }
+            }
+        }
+        args::Tasks::Done {
+            id: text,
+            by,
+            outcome,
+        } => {
+            let task: TaskId = id(&text, "tasks list")?;
+            store.close_task(task, &by, &outcome.into(), tools::now())?;
+            line(format!("{task} is done"));
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+pub(crate) fn audit(place: &args::Place, command: args::Audit) -> Outcome {
+    match command {
+        args::Audit::Export { file } => {
+            let (config, place) = Place::find(place.data.as_deref(), place.config.as_deref())?;
+            let store = open_store(&config, &place)?;
+            if let Some(path) = file {
+                let bad = |e: std::io::Error| {
+                    Problem::new(
+                        format!("{} cannot be written: {e}", path.display()),
+                        "Give another file.",
+                    )
+                };
+                let mut out = std::io::BufWriter::new(std::fs::File::create(&path).map_err(bad)?);
+                let n = store.audit_export(&mut out)?;
+                out.flush().map_err(bad)?;
+                line(format!("{n} entries written to {}", path.display()));
+            } else {
+                store.audit_export(&mut std::io::stdout().lock())?;
+            }
+            Ok(Exit::Ok)
+        }
+        args::Audit::Verify { file, json: as_json } => {
+            let state = if let Some(path) = file {
+                tools::verify_export(&path)?
+            } else {
+                let (config, place) = Place::find(place.data.as_deref(), place.config.as_deref())?;
+                tools::AuditState::of(&open_store(&config, &place)?.audit_verify()?)
+            };
+            if as_json {
+                json(&state);
+            } else if state.ok {
+                line(format!("whole: {} entries, head {}", state.entries, state.head));
+            } else {
+                line(format!(
+                    "NOT WHOLE: {}",
+                    state.wrong.as_deref().unwrap_or("it cannot be read")
+                ));
+            }
+            Ok(if state.ok { Exit::Ok } else { Exit::Findings })
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The seam between the web server and the engine.
+
+use anteroom_api::{
+    ApiError, CallDetail, CallsPage, CallsQuery, EntryDetail, HealthReport, LiveEvent, SearchRequest,
+    Snapshot, TasksPage,
+};
+use anteroom_appliance::Engine;
+use anteroom_appliance::records;
+use anteroom_types::{CallId, EntryId, TraceId};
+use anteroom_web::Answer;
+use tokio::sync::broadcast;
+
+/// The engine, as the web server sees it.
+pub(crate) struct WebEngine(pub(crate) Engine);
+
+impl anteroom_web::Engine for WebEngine {
+    fn snapshot(&self) -> Snapshot {
+        self.0.snapshot()
+    }
+    fn since(&self, epoch: TraceId, seq: u64) -> Option<Vec<LiveEvent>> {
+        self.0.since(epoch, seq)
+    }
+    fn subscribe(&self) -> broadcast::Receiver<LiveEvent> {
+        self.0.subscribe()
+    }
+    fn health(&self) -> HealthReport {
+        self.0.health()
+    }
+    fn metrics(&self) -> String {
+        self.0.metrics()
+    }
+    fn calls(&self, query: CallsQuery) -> Answer<'_, CallsPage> {
+        let store = self.0.store();
+        blocking(move || records::calls_page(&store, &query))
+    }
+    fn search_calls(&self, request: SearchRequest) -> Answer<'_, CallsPage> {
+        let store = self.0.store();
+        blocking(move || records::search(&store, &request))
+    }
+    fn call(&self, id: CallId) -> Answer<'_, CallDetail> {
+        let store = self.0.store();
+        blocking(move || records::call(&store, id))
+    }
+    fn tasks(&self) -> Answer<'_, TasksPage> {
+        let store = self.0.store();
+        blocking(move || records::tasks_page(&store))
+    }
+    fn entry(&self, id: EntryId, version: u32) -> Answer<'_, EntryDetail> {
+        let store = self.0.store();
+        blocking(move || records::entry(&store, &id, version))
+    }
+}
+
+/// Reads from the store, away from the threads that serve requests.
+fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<Option<T>, anteroom_appliance::records::ReadError> + Send + 'static,
+) -> Answer<'static, T> {
+    Box::pin(async move {
+        match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(Some(found))) => Ok(found),
+            Ok(Ok(None)) => Err(ApiError::not_found("record")),
+            Ok(Err(e)) => {
+                tracing::error!(error = %anteroom_types::error::chain(&e), "a record could not be read");
+                Err(ApiError::unavailable("The records cannot be read at the moment."))
+            }
+            Err(_) => Err(ApiError::unavailable("The records could not be read.")),
+        }
+    })
+}
