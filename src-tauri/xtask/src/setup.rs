@@ -201,7 +201,7 @@ fn files(dir: &Path, into: &mut Vec<PathBuf>) -> Result<(), Fail> {
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for e in entries {
         let name = e.file_name();
-        if ["node_modules", "dist", "test-results", "screenshots"]
+        if ["node_modules", "dist", "paraglide", "shots", "cache"]
             .iter()
             .any(|s| name == *s)
         {
