@@ -12,6 +12,9 @@ const RESOLVED_WITHIN: usize = 5;
 /// Words looked back over from a match for what negates it, at most.
 const NEGATION_WITHIN: usize = 12;
 
+/// Words between the two negations of a double one, at most.
+const DOUBLE_WITHIN: usize = 6;
+
 /// Whom a matched phrase speaks of, or what takes it back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -128,8 +131,8 @@ impl<'l, 't> Judge<'l, 't> {
 
     fn verdict(&mut self) -> Verdict {
         let mut taken_back = None;
-        let mut matches: Vec<(&'l Rule, Found)> = Vec::new();
-        for rule in &self.language.urgent {
+        let mut matches: Vec<(usize, &'l Rule, Found)> = Vec::new();
+        for (order, rule) in self.language.urgent.iter().enumerate() {
             if self.unless(rule) {
                 continue;
             }
@@ -137,20 +140,20 @@ impl<'l, 't> Judge<'l, 't> {
                 matches.extend(
                     p.find(&self.heard, rule.misheard && !self.language.literal)
                         .into_iter()
-                        .map(|f| (rule, f)),
+                        .map(|f| (order, rule, f)),
                 );
             }
         }
-        // In the order spoken, so that a negation can be carried on; the rules' order decides between equals.
-        matches.sort_by_key(|(_, f)| (f.words.start, f.misheard));
-        let mut standing: Option<(&Rule, Found)> = None;
-        for (rule, found) in matches {
+        // In the order spoken, so that a negation can be carried on.
+        matches.sort_by_key(|(order, _, f)| (f.words.start, f.misheard, *order));
+        // What names the reason: heard clearly before misheard, then the graver rule, which comes first in the file.
+        let mut standing: Option<((usize, usize), &Rule, Found)> = None;
+        for (order, rule, found) in matches {
             match self.standing(rule, &found) {
                 Standing::Stands => {
-                    // The first that was heard clearly names the reason.
-                    let better = standing.as_ref().is_none_or(|(_, f)| found.misheard < f.misheard);
-                    if better {
-                        standing = Some((rule, found));
+                    let key = (found.misheard, order);
+                    if standing.as_ref().is_none_or(|(best, ..)| key < *best) {
+                        standing = Some((key, rule, found));
                     }
                 }
                 other => {
@@ -158,7 +161,7 @@ impl<'l, 't> Judge<'l, 't> {
                 }
             }
         }
-        if let Some((rule, found)) = standing {
+        if let Some((_, rule, found)) = standing {
             return self.is(GateClass::Urgent, rule, &found);
         }
         for rule in &self.language.advice {
@@ -250,17 +253,21 @@ impl<'l, 't> Judge<'l, 't> {
         false
     }
 
-    /// Whether the negating word at `at` is itself negated within its clause: "it is not that I don't have chest
-    /// pain". A "no" that begins the clause is an answer, not a negation.
+    /// Whether the negating word at `at` is itself negated: "it is not that I don't have chest pain". Only words that
+    /// hold such a sentence together may stand between the two, so that "it is not urgent, I don't have chest pain"
+    /// stays a denial; punctuation does not count, for it may only ever raise the class. A "no" that begins a clause
+    /// is an answer.
     fn is_double_negation(&self, at: usize) -> bool {
         let words = self.heard.words;
-        let mut i = at;
-        while i > 0 && words[i].pause == Pause::None && at - i < 6 {
-            i -= 1;
-            let begins = i == 0 || words[i].pause != Pause::None;
-            let negator = self.language.negators.contains(&words[i].text);
-            if negator && !(begins && words[i].text == "no") {
-                return true;
+        let l = self.language;
+        for i in (at.saturating_sub(DOUBLE_WITHIN)..at).rev() {
+            let w = &words[i].text;
+            if l.negators.contains(w) {
+                let begins = i == 0 || words[i].pause != Pause::None;
+                return !(begins && w == "no");
+            }
+            if !l.between.contains(w) {
+                return false;
             }
         }
         false

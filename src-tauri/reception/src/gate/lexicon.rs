@@ -130,6 +130,8 @@ struct NegationFile {
     words: Vec<String>,
     /// Words that may stand between a negating word and what it negates.
     links: Vec<String>,
+    /// Words that may stand between the two negations of a double one.
+    between: Vec<String>,
     /// Words that carry a negation on to the next item.
     carries: Vec<String>,
 }
@@ -209,6 +211,7 @@ pub(super) struct Language {
     pub(super) negators: Vec<String>,
     pub(super) links: Vec<String>,
     pub(super) carries: Vec<String>,
+    pub(super) between: Vec<String>,
     pub(super) past: Vec<Pattern>,
     pub(super) now: Vec<Pattern>,
     pub(super) now_here: Vec<Pattern>,
@@ -397,6 +400,7 @@ impl Language {
             self.negators.extend(n.words);
             self.links.extend(n.links);
             self.carries.extend(n.carries);
+            self.between.extend(n.between);
         }
         if let Some(p) = s.past {
             let p = p.into_inner();

@@ -314,14 +314,11 @@ fn number_at(words: &[Word]) -> (Option<String>, usize) {
         "oh" => Some(0),
         w => unit(w).filter(|n| *n < 10),
     };
-    // Digits dictated one by one.
-    let run = (0..).take_while(|i| digit(t(*i)).is_some()).count();
-    if run >= 2 && t(0) != "oh" {
-        let text: String = (0..run)
-            .filter_map(|i| digit(t(i)))
-            .map(|d| d.to_string())
-            .collect();
-        return (Some(text), run);
+    // Digits dictated one by one. Recognisers write the breaths between them as punctuation.
+    let said = |i: usize| words.get(i).and_then(|w| digit(&w.text));
+    let run: Vec<u32> = (0..).map_while(said).collect();
+    if run.len() >= 2 && t(0) != "oh" {
+        return (Some(run.iter().map(u32::to_string).collect()), run.len());
     }
     let (Some(first), used) = below_hundred(words, 0) else {
         return (None, 1);
@@ -397,6 +394,7 @@ mod tests {
         check("I cant, um, can\u{2019}t breathe.", "i can not breathe");
         check("he's he's not breathing", "he is not breathing");
         check("call nine nine nine", "call 999");
+        check("call nine, nine. Nine", "call 999");
         check("a stroke in twenty nineteen", "a stroke in 2019");
         check("born in nineteen eighty six", "born in 1986");
         check("two thousand and four", "2004");
