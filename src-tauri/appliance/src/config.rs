@@ -381,7 +381,7 @@ impl Config {
             ));
         }
         let ports = ports(self.media.ports.get_ref()).map_err(|e| (self.media.ports.span().start, e))?;
-        let room = (usize::from(*ports.end()) - usize::from(*ports.start()) + 1) / 2;
+        let room = (usize::from(*ports.end()) - usize::from(*ports.start())).div_ceil(2);
         if room < calls {
             let what = format!(
                 "{calls} calls need {} ports, but this range has room for {room} calls",

@@ -70,7 +70,7 @@ impl Engine {
         let clock = Clock::start();
         let clinic = Arc::new(Clinic::load(&config)?);
         let store = crate::start::open_store(&config, place)?;
-        crate::start::mend(&store, &clock, &clinic).await?;
+        crate::start::mend(&store, &clock, &clinic)?;
         let metrics = Arc::new(Metrics::default());
         let speech = SpeechStack::load(&config, place, crate::speech::Need::Everything).await?;
         speech.warm(&clinic, &store).await?;
@@ -214,14 +214,22 @@ impl Engine {
         lock(&self.calls).insert(leg, tx);
         count.send_modify(|n| *n += 1);
         let (calls, count) = (Arc::clone(&self.calls), Arc::clone(count));
+        let from = arrival.from.clone();
         let task = tokio::spawn(Call::new(Arc::clone(shared), call, trace, arrival, rx).run());
-        let sip = Arc::clone(shared);
+        let shared = Arc::clone(shared);
         tokio::spawn(async move {
             if let Err(e) = task.await {
-                // A defect in one call must not leave its caller on a dead line, nor touch another call. The record
-                // is completed at the next start, like that of any interrupted call.
+                // A defect in one call must not leave its caller on a dead line, nor touch another call; and somebody
+                // rings back.
                 tracing::error!(trace = %trace, panicked = e.is_panic(), "a call was lost");
-                let _ = sip.sip.bye(leg);
+                let _ = shared.sip.bye(leg);
+                let mend = move || {
+                    crate::start::mend_call(&shared.store, &shared.clock, &shared.clinic, call, Some(&from))
+                };
+                if let Ok(Err(e)) = tokio::task::spawn_blocking(mend).await {
+                    tracing::error!(trace = %trace, error = %anteroom_types::error::chain(&e),
+                        "its callback task is made at the next start");
+                }
             }
             lock(&calls).remove(&leg);
             count.send_modify(|n| *n -= 1);

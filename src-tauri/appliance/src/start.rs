@@ -11,7 +11,7 @@ use anteroom_media::MediaError;
 use anteroom_sip::SipStartError;
 use anteroom_store::keys::{KeyError, KeySource, load_or_create};
 use anteroom_store::{OpenError, Store, StoreConfig, StoreError};
-use anteroom_types::UserFacing;
+use anteroom_types::{CallId, Pii, UserFacing};
 use std::path::PathBuf;
 
 /// Why the engine cannot start.
@@ -137,12 +137,24 @@ pub fn open_store(config: &Config, place: &Place) -> Result<Store, StartError> {
 
 /// Ends calls that an earlier run left open: each is marked interrupted, its recording is made whole, and somebody is
 /// given the task to ring back.
-pub(crate) async fn mend(store: &Store, clock: &Clock, clinic: &Clinic) -> Result<(), StartError> {
+pub(crate) fn mend(store: &Store, clock: &Clock, clinic: &Clinic) -> Result<(), StartError> {
     for call in store.interrupted_calls()? {
-        let task = clock.task_id();
-        let (kind, summary, number, due) = clinic.interrupted_call(call.from.as_ref(), clock.wall());
-        store.mark_interrupted(call.id, clock.wall(), task, kind, summary, number, due)?;
+        mend_call(store, clock, clinic, call.id, call.from.as_ref())?;
         tracing::warn!(call = %call.id, "a call was interrupted by the last stop; a callback task was made");
     }
+    Ok(())
+}
+
+/// Ends one such call. Doing it twice makes one task.
+pub(crate) fn mend_call(
+    store: &Store,
+    clock: &Clock,
+    clinic: &Clinic,
+    call: CallId,
+    from: Option<&Pii<String>>,
+) -> Result<(), StoreError> {
+    let task = clock.task_id();
+    let (kind, summary, number, due) = clinic.interrupted_call(from, clock.wall());
+    store.mark_interrupted(call, clock.wall(), task, kind, summary, number, due)?;
     Ok(())
 }

@@ -268,7 +268,7 @@ impl Transcriber {
     /// When a model is missing or damaged.
     pub async fn open(config: &Config, place: &Place, model: Option<&str>) -> Result<Self, SpeechError> {
         let configured = || config.speech.recognisers.first().map_or("", String::as_str);
-        let id = model.map_or_else(configured, |m| m).to_owned();
+        let id = model.unwrap_or_else(configured).to_owned();
         let models = place.models.clone();
         let load = move || -> Result<Self, SpeechError> {
             let manager = manager(&models, false)?;

@@ -109,7 +109,7 @@ impl Cmd {
         self
     }
     /// Sends the command's standard output to our standard error, so that a task's own result stays alone on its.
-    pub(crate) fn to_stderr(mut self) -> Self {
+    pub(crate) fn on_stderr(mut self) -> Self {
         self.inner.stdout(std::io::stderr());
         self
     }

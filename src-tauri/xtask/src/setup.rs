@@ -93,12 +93,12 @@ fn apt(wanted: &[&str]) -> Result<(), Fail> {
             Cmd::new("sudo").arg("apt-get")
         }
     };
-    apt().args(["update", "-qq"]).to_stderr().run()?;
+    apt().args(["update", "-qq"]).on_stderr().run()?;
     apt()
         .args(["install", "-y", "-qq", "--no-install-recommends"])
         .args(missing)
         .env("DEBIAN_FRONTEND", "noninteractive")
-        .to_stderr()
+        .on_stderr()
         .run()
         .map_err(|e| {
             Fail::new(format!(
@@ -128,12 +128,12 @@ fn tools() -> Result<(), Fail> {
     Cmd::new("python3")
         .args(["-m", "venv", "--clear"])
         .arg(&venv)
-        .to_stderr()
+        .on_stderr()
         .run()?;
     Cmd::new(venv.join("bin/python"))
         .args(["-m", "pip", "install", "--quiet", "--no-deps"])
         .args(TOOLS)
-        .to_stderr()
+        .on_stderr()
         .run()?;
     fs::write(stamp, want)?;
     Ok(())
@@ -149,7 +149,7 @@ pub(crate) fn page() -> Result<(), Fail> {
         Cmd::new("npm")
             .args(["ci", "--no-audit", "--no-fund"])
             .dir(&ui)
-            .to_stderr()
+            .on_stderr()
             .run()?;
         fs::write(modules.join(".stamp"), &lock)?;
     }
@@ -162,7 +162,7 @@ pub(crate) fn page() -> Result<(), Fail> {
         Cmd::new("npm")
             .args(["run", "--silent", "build"])
             .dir(&ui)
-            .to_stderr()
+            .on_stderr()
             .run()?;
         fs::write(stamp, sources)?;
     }
@@ -184,7 +184,7 @@ fn models() -> Result<(), Fail> {
         Cmd::new(&anteroom)
             .args(["models", "fetch", id])
             .env("ANTEROOM_MODELS", &dir)
-            .to_stderr()
+            .on_stderr()
             .run()?;
     }
     fs::write(stamp, want)?;
@@ -201,9 +201,11 @@ fn files(dir: &Path, into: &mut Vec<PathBuf>) -> Result<(), Fail> {
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for e in entries {
         let name = e.file_name();
-        if ["node_modules", "dist", "paraglide", "shots", "cache"]
-            .iter()
-            .any(|s| name == *s)
+        // What is installed, generated or kept by tools says nothing of the sources.
+        let made = ["node_modules", "dist", "paraglide", "shots", "cache"];
+        if made.iter().any(|s| name == *s)
+            || name.to_string_lossy().starts_with('.')
+            || e.path().ends_with("project.inlang/README.md")
         {
             continue;
         }

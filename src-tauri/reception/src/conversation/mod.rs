@@ -170,10 +170,13 @@ impl Conversation {
     /// waiting for more. `candidates` is what a search for it found, if one was made ahead of time.
     #[must_use]
     pub fn is_complete(&self, text: &str, candidates: &[Candidate]) -> bool {
-        if classify(text, &self.lexicon).class == GateClass::Urgent {
-            return true;
-        }
         let whole = text.trim_end().ends_with(['.', '?', '!']);
+        match classify(text, &self.lexicon).class {
+            GateClass::Urgent => return true,
+            // It will be declined whatever follows, unless what follows is urgent: that begins a turn of its own.
+            GateClass::Advice if whole => return true,
+            GateClass::Advice | GateClass::None => {}
+        }
         match &self.state {
             State::Collecting(c) => c.form.understands(text, self.local.date()),
             State::Open(Asked::Callback { .. } | Asked::LineNumber { .. }) if yes_no(text).is_some() => true,

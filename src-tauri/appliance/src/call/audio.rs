@@ -1,0 +1,78 @@
+//! A call and its audio: what comes from the line, and what has been said on it.
+
+use super::*;
+
+impl Call {
+    pub(super) async fn media(&mut self, event: MediaEvent) {
+        match event {
+            MediaEvent::Tick { at, rx, tx, .. } => {
+                self.recording.frame(&rx, &tx);
+                let mut effects = Vec::new();
+                self.listening.frame(&rx, at, &mut effects);
+                self.turn_effects(effects).await;
+            }
+            MediaEvent::PlayStarted { id, at } => self.play_started(id, at).await,
+            MediaEvent::PlayDone { id, .. } => {
+                let said = self.speaking.done(id);
+                if self.speaking.is_idle() {
+                    self.turn_event(TurnEvent::PlaybackEnded).await;
+                }
+                if said.is_some() {
+                    self.converse(ConvEvent::SayDone { say: id }).await;
+                }
+            }
+            MediaEvent::PlayDropped { id, .. } => {
+                if self.speaking.done(id).is_some() {
+                    self.converse(ConvEvent::SayDropped { say: id }).await;
+                }
+                if self.speaking.is_idle() {
+                    self.turn_event(TurnEvent::PlaybackEnded).await;
+                }
+            }
+            MediaEvent::Dtmf { digit, .. } => self.key(digit).await,
+            MediaEvent::SilenceTimeout => self.input(Input::MediaTimeout).await,
+            MediaEvent::Held(held) => self.input(Input::Held(held)).await,
+            MediaEvent::FirstPacket | MediaEvent::Quality(_) => {}
+        }
+    }
+
+    pub(super) async fn play_started(&mut self, say: SayId, at: Mono) {
+        let Some(u) = self.speaking.get(say).cloned() else {
+            return;
+        };
+        if !self.greeted {
+            self.greeted = true;
+            let ms = at.ms_since(self.shared.clock.at(self.arrival.received));
+            self.shared.metrics.answer_seconds.observe(seconds(ms));
+            self.story
+                .tell(EventKind::GreetingStarted { ms_from_invite: ms })
+                .await;
+        }
+        let ms_to_audio = u.answers.map(|end| at.ms_since(end));
+        if let Some(ms) = ms_to_audio {
+            self.shared.metrics.turn_seconds.observe(seconds(ms));
+        }
+        self.turn_event(TurnEvent::PlaybackStarted {
+            interruptible: u.interruptible,
+        })
+        .await;
+        let said = EventKind::Said {
+            say,
+            turn: u.turn,
+            text: u.text,
+            entry: u.entry,
+            ms_to_audio,
+        };
+        self.story.tell(said).await;
+    }
+
+    pub(super) async fn key(&mut self, digit: char) {
+        self.story
+            .tell(EventKind::Dtmf {
+                digit: Pii::from(digit.to_string()),
+            })
+            .await;
+        self.turn_event(TurnEvent::Dtmf).await;
+        self.converse(ConvEvent::Dtmf { digit }).await;
+    }
+}

@@ -1,0 +1,171 @@
+//! A call and the network: SIP events of its leg, and what the call's machine wants done.
+
+use super::*;
+
+impl Call {
+    pub(super) async fn sip(&mut self, event: SipEvent) {
+        match event {
+            SipEvent::Established { .. } | SipEvent::Acked { .. } => self.input(Input::Established).await,
+            SipEvent::Answer { sdp, .. } => {
+                let taken = match &mut self.media {
+                    Media::Prepared { session, .. } => session.remote_answer(&sdp),
+                    Media::Running { handle, .. } => handle.remote_answer(&sdp),
+                    Media::None => Ok(()),
+                };
+                if let Err(e) = taken {
+                    self.warn("the caller's answer cannot be used", &e);
+                    self.input(Input::MediaRefused {
+                        status: status_of(&e),
+                    })
+                    .await;
+                }
+            }
+            SipEvent::Offer { token, sdp, .. } => self.offered_again(token, sdp).await,
+            SipEvent::Dtmf { digit, .. } => self.key(digit).await,
+            SipEvent::Ended { why, .. } => {
+                let end = match why {
+                    EndWhy::Bye | EndWhy::LocalBye => RemoteEnd::HungUp,
+                    EndWhy::Cancelled => RemoteEnd::Cancelled,
+                    _ => RemoteEnd::Lost,
+                };
+                self.input(Input::Remote(end)).await;
+            }
+            SipEvent::Incoming { .. }
+            | SipEvent::OfferRejected { .. }
+            | SipEvent::Progress { .. }
+            | SipEvent::Trunk { .. } => {}
+        }
+    }
+
+    /// A re-INVITE or UPDATE: hold, resume, a moved address, or a request for our offer.
+    pub(super) async fn offered_again(&mut self, token: anteroom_sip::OfferToken, sdp: Option<String>) {
+        let Media::Running { handle, .. } = &self.media else {
+            self.shared.sip.reject_offer(self.leg, token, 491).ok();
+            return;
+        };
+        let reply = match sdp {
+            Some(offer) => handle.remote_offer(&offer),
+            None => handle.local_offer(),
+        };
+        let sent = match reply {
+            Ok(sdp) => self.shared.sip.reply_offer(self.leg, token, sdp),
+            Err(e) => {
+                self.warn("an offer in mid-call was refused", &e);
+                self.shared.sip.reject_offer(self.leg, token, status_of(&e))
+            }
+        };
+        if let Err(e) = sent {
+            self.warn("an offer in mid-call was not answered", &e);
+        }
+    }
+
+    /// One input to the call's machine, with everything that follows from it.
+    pub(super) async fn input(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            for effect in self.machine.handle(self.shared.clock.now(), input) {
+                inputs.extend(self.carry_out(effect).await);
+            }
+        }
+    }
+
+    /// Carries out one effect; what comes of it at once is the next input.
+    pub(super) async fn carry_out(&mut self, effect: Effect) -> Option<Input> {
+        match effect {
+            Effect::PrepareMedia => {
+                let prepared = match &self.arrival.offer {
+                    Some(offer) => self.shared.media.answer(offer),
+                    None => self.shared.media.offer(),
+                };
+                return Some(match prepared {
+                    Ok((mut session, sdp)) => {
+                        session.set_signalling_peer(self.arrival.source.ip());
+                        self.media = Media::Prepared { session, sdp };
+                        Input::MediaReady
+                    }
+                    Err(e) => {
+                        self.warn("no media session for the offer", &e);
+                        self.shared.metrics.calls_refused.inc();
+                        Input::MediaRefused {
+                            status: status_of(&e),
+                        }
+                    }
+                });
+            }
+            Effect::Answer => {
+                let Media::Prepared { sdp, .. } = &self.media else {
+                    return Some(Input::Failed);
+                };
+                if let Err(e) = self.shared.sip.answer(self.leg, sdp.clone()) {
+                    self.warn("the call could not be answered", &e);
+                    return Some(Input::Failed);
+                }
+                self.answered_ms =
+                    u64::try_from(self.arrival.received.elapsed().as_millis()).unwrap_or(u64::MAX);
+            }
+            Effect::Reject { status } => {
+                let retry = (status == 503).then_some(self.shared.config.sip.retry_after_s);
+                if let Err(e) = self.shared.sip.reject(self.leg, status, retry) {
+                    self.warn("the call could not be refused", &e);
+                }
+            }
+            Effect::StartMedia => self.start().await,
+            Effect::TellHeld(held) => self.story.tell(EventKind::Hold { held }).await,
+            Effect::TellCallerGone => self.converse(ConvEvent::CallerGone).await,
+            Effect::Bye => {
+                if let Err(e) = self.shared.sip.bye(self.leg) {
+                    self.warn("BYE could not be sent", &e);
+                    return Some(Input::Remote(RemoteEnd::Lost));
+                }
+            }
+            Effect::StopMedia => self.stop_media().await,
+            Effect::Finish(reason) => {
+                self.shared.metrics.ended(reason);
+                let ms = self.arrival.received.elapsed().as_secs();
+                let seconds = u32::try_from(ms).unwrap_or(u32::MAX);
+                // The recording is whole before the call is shown as ended.
+                self.recording.finish().await;
+                self.story.tell(EventKind::Ended { reason, seconds }).await;
+            }
+        }
+        None
+    }
+
+    pub(super) async fn start(&mut self) {
+        let Media::Prepared { session, .. } = std::mem::replace(&mut self.media, Media::None) else {
+            return;
+        };
+        let codec = session.codec().unwrap_or("none").to_owned();
+        let srtp = session.is_srtp();
+        let (handle, events) = session.start();
+        self.media = Media::Running { handle, events };
+        let answered = EventKind::Answered {
+            codec,
+            srtp,
+            setup_ms: self.answered_ms,
+        };
+        self.story.tell(answered).await;
+        let number = Some(self.arrival.from.clone());
+        self.conversation = Some(self.shared.clinic().conversation(number));
+        self.converse(ConvEvent::Started).await;
+        if matches!(self.health.borrow().active, Rung::Keypad) {
+            self.converse(ConvEvent::RecogniserDown).await;
+        }
+    }
+
+    pub(super) async fn stop_media(&mut self) {
+        if let Media::Running { handle, .. } = &self.media {
+            let q = handle.stats();
+            handle.stop();
+            let quality = EventKind::Quality {
+                packets: q.packets_rx,
+                lost: q.lost,
+                jitter_ms: q.jitter_ms,
+                rtt_ms: q.rtt_ms,
+                mos: q.mos,
+            };
+            self.story.tell(quality).await;
+        }
+        self.media = Media::None;
+    }
+}
