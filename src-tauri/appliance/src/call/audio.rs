@@ -1,6 +1,11 @@
 //! A call and its audio: what comes from the line, and what has been said on it.
 
-use super::*;
+use super::{Call, seconds};
+use anteroom_call::Input;
+use anteroom_media::MediaEvent;
+use anteroom_reception::conversation::ConvEvent;
+use anteroom_reception::turn::TurnEvent;
+use anteroom_types::{EventKind, Mono, Pii, SayId};
 
 impl Call {
     pub(super) async fn media(&mut self, event: MediaEvent) {

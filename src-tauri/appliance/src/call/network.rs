@@ -1,6 +1,12 @@
 //! A call and the network: SIP events of its leg, and what the call's machine wants done.
 
-use super::*;
+use super::{Call, Media, status_of};
+use anteroom_call::{Effect, Input, RemoteEnd};
+use anteroom_reception::conversation::ConvEvent;
+use anteroom_sip::{EndWhy, SipEvent};
+use anteroom_speech::recogniser::Rung;
+use anteroom_types::EventKind;
+use std::collections::VecDeque;
 
 impl Call {
     pub(super) async fn sip(&mut self, event: SipEvent) {

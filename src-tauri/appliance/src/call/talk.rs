@@ -1,6 +1,14 @@
 //! A call and its conversation: what the conversation wants done.
 
-use super::*;
+use super::speaking::Utterance;
+use super::{Call, Found, rung_name};
+use crate::knowledge;
+use anteroom_call::Input;
+use anteroom_reception::conversation::{ConvEffect, ConvEvent};
+use anteroom_reception::turn::TurnEvent;
+use anteroom_speech::recogniser::Rung;
+use anteroom_types::{EventKind, Purpose, Wall};
+use std::sync::Arc;
 
 impl Call {
     /// One event to the conversation, with everything that follows from it.

@@ -1,6 +1,14 @@
 //! A call and its turns: what the turn taker wants done, and what was recognised.
 
-use super::*;
+use super::listening::{Ended, For, Recognised};
+use super::{Call, seconds};
+use crate::knowledge;
+use anteroom_reception::conversation::ConvEvent;
+use anteroom_reception::turn::{TurnEffect, TurnEvent};
+use anteroom_speech::recogniser::RecogniseError;
+use anteroom_types::event::BargeInAction;
+use anteroom_types::{EventKind, Pii, Purpose, Side, TurnId};
+use std::collections::VecDeque;
 
 impl Call {
     pub(super) async fn turn_event(&mut self, event: TurnEvent) {
