@@ -1,7 +1,7 @@
 //! The decision.
 
 use super::lexicon::{Hides, Language, Lexicon, Rule};
-use crate::text::pattern::{Found, Heard};
+use crate::text::pattern::{Found, Heard, Pattern};
 use crate::text::{Pause, Word, normalise};
 use anteroom_types::GateClass;
 use serde::Serialize;
@@ -276,12 +276,28 @@ impl<'l, 't> Judge<'l, 't> {
     fn is_past(&self, f: &Found) -> bool {
         let l = self.language;
         let clause = self.clause(f);
-        if !self.any_within(&l.past, &clause) {
+        if !self.any_within(&l.past, &clause) && !self.is_directly_after(&l.past_before, f, clause.start) {
             return false;
         }
         let all = 0..self.heard.words.len();
         let present = self.present_verb_before(f) || self.any_within(&l.now_here, &clause);
         !present && !self.any_within(&l.now, &all)
+    }
+
+    /// Whether one of the phrases ends right before the match, but for transparent words.
+    fn is_directly_after(&self, patterns: &[Pattern], f: &Found, from: usize) -> bool {
+        let words = self.heard.words;
+        let clear = |range: Range<usize>| {
+            words[range]
+                .iter()
+                .all(|w| self.language.vocabulary.is_transparent(&w.text))
+        };
+        patterns.iter().any(|p| {
+            (from..f.words.start).any(|at| {
+                p.find_at(&self.heard, at, false)
+                    .is_some_and(|m| m.words.end <= f.words.start && clear(m.words.end..f.words.start))
+            })
+        })
     }
 
     /// Whether the verb nearest before the match, within its clause, is in the present: "I have", not "I had".
@@ -324,7 +340,7 @@ impl<'l, 't> Judge<'l, 't> {
         start..end
     }
 
-    fn any_within(&self, patterns: &[crate::text::pattern::Pattern], range: &Range<usize>) -> bool {
+    fn any_within(&self, patterns: &[Pattern], range: &Range<usize>) -> bool {
         patterns.iter().any(|p| {
             range.clone().any(|at| {
                 p.find_at(&self.heard, at, false)

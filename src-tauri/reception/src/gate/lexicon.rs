@@ -141,6 +141,8 @@ struct NegationFile {
 struct PastFile {
     /// Phrases that put a sentence into a past that is over.
     markers: Vec<Spanned<String>>,
+    /// Phrases that put what directly follows them into the past.
+    before: Vec<Spanned<String>>,
     /// Phrases that bring it back, anywhere in the text.
     now: Vec<Spanned<String>>,
     /// Phrases that bring it back in the same clause.
@@ -213,6 +215,7 @@ pub(super) struct Language {
     pub(super) carries: Vec<String>,
     pub(super) between: Vec<String>,
     pub(super) past: Vec<Pattern>,
+    pub(super) past_before: Vec<Pattern>,
     pub(super) now: Vec<Pattern>,
     pub(super) now_here: Vec<Pattern>,
     pub(super) resolved: Vec<Pattern>,
@@ -405,6 +408,7 @@ impl Language {
         if let Some(p) = s.past {
             let p = p.into_inner();
             self.past = self.compile(text, "past.markers", &p.markers)?;
+            self.past_before = self.compile(text, "past.before", &p.before)?;
             self.now = self.compile(text, "past.now", &p.now)?;
             self.now_here = self.compile(text, "past.now_here", &p.now_here)?;
             self.resolved = self.compile(text, "past.resolved", &p.resolved)?;

@@ -58,6 +58,8 @@ pub enum PatternError {
 pub const PARTS_MAX: usize = 16;
 /// Transparent words that may stand between two parts.
 const TRANSPARENT_WORDS: usize = 3;
+/// Letters of a misheard word that may stand alone.
+const ALONE_LETTERS: usize = 8;
 /// Words a gap spans when it does not say.
 const GAP_WORDS: usize = 3;
 /// Words a gap may span.
@@ -434,7 +436,9 @@ impl Pattern {
                 Fit::Exact => true,
                 Fit::Listed if !self.single => lenient,
                 // A single word stands alone only when it is long enough not to be another.
-                Fit::Listed | Fit::Close => lenient && (!self.single || heard.words[s.at].text.len() >= 9),
+                Fit::Listed | Fit::Close => {
+                    lenient && (!self.single || heard.words[s.at].text.len() >= ALONE_LETTERS)
+                }
             };
             let misheard = s.misheard + usize::from(fit != Fit::Exact);
             if !allowed || misheard > 2 {
