@@ -57,7 +57,7 @@ fn a_port_in_use_is_named() {
 #[test]
 fn a_wrong_key_is_refused_and_nothing_is_lost() {
     let dir = tempfile::tempdir().unwrap();
-    let file = support::clip("../clinic/knowledge/01-finding-us.md");
+    let file = support::repository("assets/clinic/knowledge/01-finding-us.md");
     let import = ["knowledge", "import", file.to_str().unwrap()];
     assert!(support::run(dir.path(), &import).status.success());
     let key = dir.path().join("key");

@@ -1,13 +1,24 @@
-//! A running appliance, and what the end-to-end tests do with it.
-#![allow(dead_code, reason = "each test uses its part")]
+//! What the end-to-end tests share: the `anteroom` command, a running appliance, and its peers.
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    reason = "each test takes its part of this module"
+)]
+
+mod appliance;
+pub mod raw;
+pub mod record;
+pub mod sipp;
+
+pub use appliance::{Answer, Appliance, Settings};
 
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read as _};
-use std::net::SocketAddr;
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// How long a start, a stop or an answer may take before the test gives up. Generous: a shared machine is slow.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -42,6 +53,16 @@ pub fn run(dir: &Path, args: &[&str]) -> Output {
     anteroom(dir).args(args).output().expect("anteroom starts")
 }
 
+/// Runs it to its end, which must be a good one.
+pub fn succeeds(dir: &Path, args: &[&str]) {
+    let out = run(dir, args);
+    assert!(
+        out.status.success(),
+        "{args:?}: {}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+}
+
 /// Runs it to its end, which must be a good one, and reads its lines of JSON.
 pub fn json_lines(dir: &Path, args: &[&str]) -> Vec<Value> {
     let out = run(dir, args);
@@ -56,198 +77,77 @@ pub fn json_lines(dir: &Path, args: &[&str]) -> Vec<Value> {
         .collect()
 }
 
-/// A configuration on free loopback ports that answers anybody.
-pub fn config(extra_sip: &str) -> String {
-    let ports = 20_000 + (std::process::id() % 200) * 200;
-    format!(
-        "[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\nallow_direct = true\n\
-         rate_per_source_per_s = 5000\n{extra_sip}\n\
-         [media]\nports = \"{}-{}\"\n[web]\nlisten = \"127.0.0.1:0\"\n",
-        ports,
-        ports + 199
-    )
+/// A file of the repository.
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
-/// A running `anteroom serve`.
-pub struct Appliance {
-    child: Child,
-    pub sip: SocketAddr,
-    pub sip_tcp: SocketAddr,
-    pub web: SocketAddr,
+/// A clip of the demonstration calls.
+pub fn clip(name: &str) -> PathBuf {
+    repository("assets/demo-calls").join(name)
 }
 
-impl Appliance {
-    /// Starts it on `dir`, which keeps its state across starts. Writes the configuration when there is none.
-    pub fn start(dir: &Path, extra_sip: &str) -> Self {
-        let file = dir.join("anteroom.toml");
-        if !file.exists() {
-            std::fs::write(&file, config(extra_sip)).expect("the folder can be written");
-        }
-        let mut child = anteroom(dir)
-            .args(["serve", "--json"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("anteroom starts");
-        let (tx, rx) = mpsc::channel();
-        let stdout = child.stdout.take().expect("piped");
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let _ = tx.send(line);
-            }
-        });
-        let Ok(line) = rx.recv_timeout(PATIENCE) else {
-            let _ = child.kill();
-            let mut text = String::new();
-            let _ = child.stderr.take().expect("piped").read_to_string(&mut text);
-            panic!("anteroom serve did not become ready: {text}");
-        };
-        let ready: Value = serde_json::from_str(&line).expect("JSON");
-        let sip = |transport: &str| {
-            let all = ready["sip"].as_array().expect("addresses");
-            let found = all
-                .iter()
-                .filter_map(Value::as_str)
-                .find_map(|s| s.strip_prefix(transport));
-            found.expect("listens").parse().expect("an address")
-        };
-        let web = ready["web"].as_str().expect("a page");
-        let web = web
-            .trim_start_matches("http://")
-            .trim_end_matches('/')
-            .parse()
-            .expect("an address");
-        Self {
-            sip: sip("udp:"),
-            sip_tcp: sip("tcp:"),
-            web,
-            child,
-        }
-    }
-
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// As a power cut would.
-    pub fn kill(mut self) {
-        self.child.kill().expect("it can be killed");
-        self.child.wait().expect("it ends");
-    }
-
-    /// As an administrator would; waits until it has ended well.
-    pub fn stop(mut self) {
-        self.signal("TERM");
-        let status = self.child.wait().expect("it ends");
-        assert!(status.success(), "anteroom serve ended with {status}");
-    }
-
-    fn signal(&self, name: &str) {
-        let ok = Command::new("kill")
-            .args([format!("-{name}"), self.child.id().to_string()])
-            .status();
-        assert!(ok.expect("kill starts").success());
-    }
-
-    /// The Prometheus text.
-    pub fn metrics(&self) -> String {
-        self.get("/metrics")
-    }
-
-    /// One figure of it.
-    pub fn metric(&self, name: &str) -> f64 {
-        let text = self.metrics();
-        let value = text
-            .lines()
-            .find_map(|l| l.strip_prefix(name)?.trim().parse().ok());
-        value.unwrap_or_else(|| panic!("{name} is not in\n{text}"))
-    }
-
-    /// The body of a page that needs no sign-in.
-    pub fn get(&self, path: &str) -> String {
-        let mut s = std::net::TcpStream::connect(self.web).expect("the page is served");
-        let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
-            self.web
-        );
-        std::io::Write::write_all(&mut s, request.as_bytes()).expect("written");
-        let mut text = String::new();
-        s.read_to_string(&mut text).expect("read");
-        text.split_once("\r\n\r\n")
-            .map(|(_, body)| body.to_owned())
-            .unwrap_or_default()
-    }
-
-    /// Memory in use, in KiB.
-    pub fn resident_kib(&self) -> u64 {
-        let text = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("Linux");
-        let line = text
-            .lines()
-            .find_map(|l| l.strip_prefix("VmRSS:"))
-            .expect("VmRSS");
-        line.trim()
-            .trim_end_matches(" kB")
-            .trim()
-            .parse()
-            .expect("a number")
-    }
-
-    /// Waits until `what` holds; fails with its name when it does not in time.
-    pub fn until(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
-        let end = std::time::Instant::now() + PATIENCE;
-        while !holds(self) {
-            assert!(std::time::Instant::now() < end, "in vain: {what}");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
+/// A clip as the engine's audio.
+pub fn clip_audio(name: &str) -> Arc<[i16]> {
+    let bytes = std::fs::read(clip(name)).expect("the clip is there");
+    anteroom_sim::clip(&bytes).expect("a WAV file").into()
 }
 
-impl Drop for Appliance {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Approves the sample clinic's answers about its place and hours; enough to be answered by.
+pub fn approve_answers(dir: &Path) {
+    let file = repository("assets/clinic/knowledge/01-finding-us.md");
+    let file = file.to_str().expect("UTF-8");
+    succeeds(dir, &["knowledge", "import", "--approve-by", "test", file]);
 }
 
 /// Whether a program is there; the tests that need it fail without it, and say how to get it.
 pub fn needs(program: &str) {
     let found = Command::new(program)
-        .arg("-v")
+        .arg("-h")
+        .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status();
     assert!(found.is_ok(), "{program} is missing: run `cargo xtask setup`");
 }
 
-/// A clip of the demonstration calls.
-pub fn clip(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../assets/demo-calls")
-        .join(name)
+/// Waits until `holds` gives something; fails with `what` when it does not in time.
+pub fn eventually<T>(what: &str, mut holds: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(t) = holds() {
+            return t;
+        }
+        assert!(Instant::now() < end, "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
-/// Sends one INVITE without a body over UDP and returns the first final answer.
-pub fn invite(to: SocketAddr) -> String {
-    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
-    socket
-        .set_read_timeout(Some(Duration::from_secs(10)))
-        .expect("set");
-    let me = socket.local_addr().expect("bound");
-    let unique = me.port();
-    let text = format!(
-        "INVITE sip:desk@{to} SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bK{unique}\r\nMax-Forwards: 70\r\n\
-         From: <sip:tester@{me}>;tag={unique}\r\nTo: <sip:desk@{to}>\r\nCall-ID: {unique}@test\r\nCSeq: 1 INVITE\r\n\
-         Contact: <sip:tester@{me}>\r\nContent-Length: 0\r\n\r\n"
-    );
-    socket.send_to(text.as_bytes(), to).expect("sent");
-    let mut buf = [0; 4096];
-    loop {
-        let n = socket.recv(&mut buf).expect("an answer");
-        let answer = String::from_utf8_lossy(&buf[..n]).into_owned();
-        if !answer.starts_with("SIP/2.0 1") {
-            return answer;
-        }
-    }
+/// A number that no test running at the same time has: nextest's slot, or one made from the process's id.
+fn slot() -> u16 {
+    let slot = std::env::var("NEXTEST_TEST_GLOBAL_SLOT")
+        .ok()
+        .and_then(|s| s.parse().ok());
+    slot.unwrap_or_else(|| u16::try_from(std::process::id() % 90).unwrap_or(0)) % 90
+}
+
+/// Ports for the appliances of this process, below those that the system and the scripted callers take. Ports that
+/// another program holds are passed over by the appliance itself.
+pub fn rtp_ports() -> (u16, u16) {
+    let first = 10_000 + slot() * 220;
+    (first, first + 219)
+}
+
+/// An even UDP port that is free now, with the three after it.
+pub fn free_ports() -> u16 {
+    eventually("four free ports", || {
+        let first = UdpSocket::bind("127.0.0.1:0").ok()?;
+        let port = first.local_addr().ok()?.port();
+        let free = port % 2 == 0
+            && port < u16::MAX - 4
+            && (port + 1..port + 4).all(|p| UdpSocket::bind(("127.0.0.1", p)).is_ok());
+        free.then_some(port)
+    })
 }
 
 /// Writes a file that only this user may read.
@@ -260,4 +160,20 @@ pub fn write_private(path: &Path, bytes: &[u8]) {
         .open(path)
         .expect("a new file");
     std::io::Write::write_all(&mut f, bytes).expect("written");
+}
+
+/// Every file below a folder.
+pub fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut todo = vec![dir.to_owned()];
+    while let Some(dir) = todo.pop() {
+        for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(t) if t.is_dir() => todo.push(entry.path()),
+                Ok(_) => found.push(entry.path()),
+                Err(_) => {}
+            }
+        }
+    }
+    found
 }
