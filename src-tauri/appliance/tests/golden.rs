@@ -20,6 +20,9 @@ struct Line {
     kind: &'static str,
 }
 
+/// A line of a held-out set that turned out to be a variant or a golden question already. It proves nothing.
+const KNOWN: &str = "known";
+
 fn lines(tsv: &'static str) -> Vec<Line> {
     tsv.lines()
         .filter(|l| !l.is_empty() && !l.starts_with('#'))
@@ -87,8 +90,9 @@ impl Measured {
 fn measure(name: &str, set: &[Line], tool: &Knowledge) -> Measured {
     let mut m = Measured::default();
     let mut kinds: BTreeMap<&str, [usize; 4]> = BTreeMap::new();
-    println!("\n{name}: {} questions", set.len());
-    for l in set {
+    let counted = || set.iter().filter(|l| l.kind != KNOWN);
+    println!("\n{name}: {} questions", counted().count());
+    for l in counted() {
         let asked: Asked = tool.ask(l.question).expect("the store and the model work");
         m.answerable += usize::from(l.entry.is_some());
         let kind = kinds.entry(l.kind).or_default();
@@ -155,44 +159,44 @@ async fn approved_entries_are_found_and_nothing_else_is_said() {
     }
 }
 
-/// Labels name approved entries that may be spoken, no question is in two sets, and no held-out question is a variant.
+/// Labels name approved entries that may be spoken; no question is in two sets, and no held-out question is a variant,
+/// save those marked as such.
 fn the_sets_are_sound(tool: &Knowledge, sets: &[&[Line]]) {
     let approved = tool
         .store
         .list(Some(EntryStatus::Approved))
         .expect("the store can be read");
     let ids: BTreeSet<&str> = approved.iter().map(|e| e.id.as_str()).collect();
-    let plain = |s: &str| {
-        let kept = |c: char| {
-            if c.is_alphanumeric() {
-                c.to_ascii_lowercase()
-            } else {
-                ' '
-            }
-        };
-        s.chars()
-            .map(kept)
-            .collect::<String>()
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ")
-    };
     let variants: BTreeSet<String> = approved
         .iter()
         .flat_map(|e| &e.questions)
         .map(|q| plain(q))
         .collect();
     let mut seen = BTreeSet::new();
-    for (i, set) in sets.iter().enumerate() {
-        for l in *set {
-            assert!(seen.insert(plain(l.question)), "twice: {}", l.question);
-            assert!(
-                i == 0 || !variants.contains(&plain(l.question)),
-                "a variant: {}",
-                l.question
-            );
-            let Some(e) = l.entry else { continue };
-            assert!(ids.contains(e) && !e.starts_with("refer-"), "{}: {e}", l.question);
-        }
+    for (i, l) in sets
+        .iter()
+        .enumerate()
+        .flat_map(|(i, s)| s.iter().map(move |l| (i, l)))
+    {
+        let words = plain(l.question);
+        let known = (i > 0 && variants.contains(&words)) || !seen.insert(words);
+        assert_eq!(
+            known,
+            l.kind == KNOWN,
+            "in two places, or wrongly marked: {}",
+            l.question
+        );
+        let Some(e) = l.entry else { continue };
+        assert!(ids.contains(e) && !e.starts_with("refer-"), "{}: {e}", l.question);
     }
+}
+
+/// Small letters and digits, one space between words.
+fn plain(s: &str) -> String {
+    let small: String = s
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_alphanumeric() { c } else { ' ' })
+        .collect();
+    small.split_whitespace().collect::<Vec<_>>().join(" ")
 }
