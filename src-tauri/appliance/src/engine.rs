@@ -124,6 +124,7 @@ impl Engine {
     pub fn metrics(&self) -> String {
         let up = i64::try_from(*self.calls_up.borrow()).unwrap_or(i64::MAX);
         self.shared.metrics.calls_up.set(up);
+        self.shared.metrics.sip(&self.shared.sip.counters());
         self.shared.metrics.render()
     }
 

@@ -1,5 +1,6 @@
 //! Prometheus metrics. No label holds anything a caller said or is called by.
 
+use anteroom_sip::SipCounters;
 use anteroom_types::{Decision, EndReason};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
@@ -59,6 +60,13 @@ pub(crate) struct Metrics {
     pub write_failures: Counter,
     /// Audio frames that a call was too slow to take.
     pub frames_dropped: Counter,
+    sip: Family<What, Gauge>,
+}
+
+/// Which of the SIP layer's counts.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct What {
+    what: &'static str,
 }
 
 impl Default for Metrics {
@@ -78,6 +86,7 @@ impl Default for Metrics {
             events_waiting: Gauge::default(),
             write_failures: Counter::default(),
             frames_dropped: Counter::default(),
+            sip: Family::default(),
             registry: Registry::default(),
         };
         r.register("calls_offered", "Calls admitted", m.calls_offered.clone());
@@ -113,6 +122,11 @@ impl Default for Metrics {
             m.write_failures.clone(),
         );
         r.register(
+            "sip",
+            "Counts and gauges of the SIP layer since the start",
+            m.sip.clone(),
+        );
+        r.register(
             "frames_dropped",
             "Audio frames dropped under load",
             m.frames_dropped.clone(),
@@ -138,6 +152,26 @@ impl Metrics {
             })
             .inc();
     }
+    /// Takes over what the SIP layer counts.
+    pub(crate) fn sip(&self, c: &SipCounters) {
+        let counts = [
+            ("messages_in", c.messages_in),
+            ("messages_out", c.messages_out),
+            ("malformed", c.malformed),
+            ("dropped", c.dropped),
+            ("refused_full", c.refused_full),
+            ("refused_unknown", c.refused_unknown),
+            ("rate_limited", c.rate_limited),
+            ("events_dropped", c.events_dropped),
+            ("transactions", c.transactions),
+            ("connections", c.connections),
+        ];
+        for (what, n) in counts {
+            self.sip
+                .get_or_create(&What { what })
+                .set(i64::try_from(n).unwrap_or(i64::MAX));
+        }
+    }
     /// The text a Prometheus server reads.
     #[must_use]
     pub(crate) fn render(&self) -> String {
@@ -158,12 +192,17 @@ mod tests {
         let m = Metrics::default();
         m.ended(EndReason::CallerHungUp);
         m.decided(Decision::Escalate);
+        m.sip(&SipCounters {
+            rate_limited: 7,
+            ..SipCounters::default()
+        });
         m.turn_seconds.observe(0.4);
         let text = m.render();
         for line in [
             "anteroom_calls_ended_total{reason=\"caller_hung_up\"} 1",
             "anteroom_decisions_total{reason=\"escalate\"} 1",
             "anteroom_turn_seconds_count 1",
+            "anteroom_sip{what=\"rate_limited\"} 7",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }

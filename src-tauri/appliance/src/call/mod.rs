@@ -136,6 +136,8 @@ impl Call {
             to: self.arrival.to.clone(),
             trunk: self.arrival.trunk.clone().unwrap_or_else(|| "direct".into()),
         };
+        tracing::info!(trace = %self.story.trace(), call = %self.story.call(), trunk = self.arrival.trunk.as_deref(),
+            "a call came in");
         self.story.tell(offered).await;
         self.input(Input::Offered).await;
         while !self.machine.is_ended() {

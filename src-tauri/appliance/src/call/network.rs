@@ -127,8 +127,8 @@ impl Call {
             Effect::StopMedia => self.stop_media().await,
             Effect::Finish(reason) => {
                 self.shared.metrics.ended(reason);
-                let ms = self.arrival.received.elapsed().as_secs();
-                let seconds = u32::try_from(ms).unwrap_or(u32::MAX);
+                let seconds = u32::try_from(self.arrival.received.elapsed().as_secs()).unwrap_or(u32::MAX);
+                tracing::info!(trace = %self.story.trace(), reason = ?reason, seconds, "a call ended");
                 // The recording is whole before the call is shown as ended.
                 self.recording.finish().await;
                 self.story.tell(EventKind::Ended { reason, seconds }).await;

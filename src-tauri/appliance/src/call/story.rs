@@ -21,6 +21,10 @@ impl Story {
         }
     }
 
+    pub(super) const fn call(&self) -> CallId {
+        self.call
+    }
+
     pub(super) const fn trace(&self) -> TraceId {
         self.trace
     }
