@@ -16,6 +16,8 @@ pub struct Phone {
     pub sip: SipConfig,
     /// Its media.
     pub media: MediaConfig,
+    /// The name it shows of itself.
+    pub display: Option<String>,
 }
 
 impl Phone {
@@ -32,6 +34,7 @@ impl Phone {
                 ..SipConfig::default()
             },
             media,
+            display: None,
         }
     }
     /// The same, speaking one codec only.
@@ -152,20 +155,30 @@ pub async fn ring(
     script: &Script,
 ) -> Result<CallReport, CallerError> {
     let (tx, mut events) = mpsc::channel(256);
-    let Phone { sip, media } = phone;
+    let Phone { sip, media, display } = phone;
     let sip = Sip::start(sip, tx)
         .await
         .map_err(|e| CallerError::Start(e.to_string()))?;
-    let result = ring_with(&sip, &mut events, target, from, media, script).await;
+    let who = Caller {
+        number: from,
+        display,
+    };
+    let result = ring_with(&sip, &mut events, target, who, media, script).await;
     sip.stop(HANG_UP_WAIT).await;
     result
+}
+
+/// Who rings, as From tells it.
+struct Caller<'a> {
+    number: &'a str,
+    display: Option<String>,
 }
 
 async fn ring_with(
     sip: &Sip,
     events: &mut mpsc::Receiver<SipEvent>,
     target: &str,
-    from: &str,
+    from: Caller<'_>,
     media: MediaConfig,
     script: &Script,
 ) -> Result<CallReport, CallerError> {
@@ -177,8 +190,8 @@ async fn ring_with(
     let request = DialRequest {
         leg,
         target: target.into(),
-        from: from.into(),
-        from_display: None,
+        from: from.number.into(),
+        from_display: from.display,
         trunk: None,
         sdp: Some(offer),
         auth: None,
