@@ -35,7 +35,7 @@ fn main() {
     let result = match task {
         "setup" => setup::all(),
         "demo" => anteroom("demo", rest),
-        "bench" => anteroom("bench", rest),
+        "bench" => bench(rest),
         "run" => match rest.split_first() {
             Some((first, rest)) => anteroom(first, rest),
             None => anteroom("--help", &[]),
@@ -60,6 +60,17 @@ fn anteroom(sub: &str, rest: &[String]) -> Result<(), Fail> {
     cargo(&["build", "--quiet", "--package", "anteroom-cli"]).run()?;
     Cmd::new(run::target_dir().join("debug").join("anteroom"))
         .arg(sub)
+        .args(rest)
+        .env("ANTEROOM_MODELS", setup::models_dir())
+        .run()
+}
+
+/// Sets up, builds the benchmarks and hands over to them. They make the peers' environment themselves.
+fn bench(rest: &[String]) -> Result<(), Fail> {
+    setup::for_running()?;
+    say("building the benchmarks");
+    cargo(&["build", "--quiet", "--package", "anteroom-bench"]).run()?;
+    Cmd::new(run::target_dir().join("debug").join("anteroom-bench"))
         .args(rest)
         .env("ANTEROOM_MODELS", setup::models_dir())
         .run()
