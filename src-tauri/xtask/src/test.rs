@@ -87,21 +87,22 @@ fn ui() -> Result<(), Fail> {
 }
 
 fn e2e() -> Result<(), Fail> {
+    let example = "scripted_call";
     cargo(&[
         "build",
         "--quiet",
         "--package",
         "anteroom-web",
         "--example",
-        "scripted",
+        example,
     ])
     .run()?;
-    Cmd::new("npm")
-        .args(["run", "--silent", "e2e"])
+    Cmd::new("node")
+        .arg("e2e/run.mjs")
         .dir(root().join("ui"))
         .env(
-            "ANTEROOM_WEB_EXAMPLE",
-            target_dir().join("debug/examples/scripted"),
+            "ANTEROOM_E2E_SERVER",
+            target_dir().join("debug/examples").join(example),
         )
         .run()
 }
