@@ -4,10 +4,10 @@ use crate::clinic::Clinic;
 use crate::config::{Config, listen};
 use crate::place::Place;
 use crate::speech::{load_embedder, load_vad, manager};
-use crate::start::{StartError, open_store};
+use crate::start::{StartError, open_store, open_store_to_read};
 use crate::tools::AuditState;
 use anteroom_api::{Check, CheckStatus, HealthReport};
-use anteroom_store::{OpenError, Store, StoreError, disk_free_bytes};
+use anteroom_store::{Store, StoreError, disk_free_bytes};
 use anteroom_types::knowledge::EntryStatus;
 use anteroom_types::{UserFacing, error::chain};
 use std::net::{TcpListener, UdpSocket};
@@ -73,8 +73,11 @@ fn blocking(data: Option<&Path>, config: Option<&Path>) -> Vec<Check> {
             database(&store, &mut all);
             (false, Some(store))
         }
-        Err(StartError::Open(OpenError::Locked { .. })) => {
-            all.push(ok("database", "in use by a running appliance"));
+        Err(StartError::Held { .. }) => {
+            match open_store_to_read(&config, &place) {
+                Ok(store) => database(&store, &mut all),
+                Err(e) => all.push(failed("database", &e)),
+            }
             (true, None)
         }
         Err(e) => {

@@ -40,4 +40,4 @@ pub use config::{Config, ConfigError};
 pub use engine::Engine;
 pub use place::Place;
 pub use speech::{Need, SpeechError, SpeechStack};
-pub use start::{StartError, open_store};
+pub use start::{StartError, open_store, open_store_to_read};

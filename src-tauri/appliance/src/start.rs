@@ -9,8 +9,8 @@ use crate::place::Place;
 use crate::speech::SpeechError;
 use anteroom_media::MediaError;
 use anteroom_sip::SipStartError;
-use anteroom_store::keys::{KeyError, KeySource, load_or_create};
-use anteroom_store::{OpenError, Store, StoreConfig, StoreError};
+use anteroom_store::keys::{KeyError, KeySource, MasterKey, load_or_create};
+use anteroom_store::{OpenError, SCHEMA_VERSION, Store, StoreConfig, StoreError, database_exists};
 use anteroom_types::{CallId, Pii, UserFacing};
 use std::path::PathBuf;
 
@@ -28,7 +28,13 @@ pub enum StartError {
     Key(#[from] KeyError),
     /// The store.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Open(OpenError),
+    /// Another process has the store open for writing.
+    #[error("another Anteroom is running on the data in {dir}")]
+    Held {
+        /// The data folder.
+        dir: PathBuf,
+    },
     /// The store, after it was opened.
     #[error(transparent)]
     Read(#[from] StoreError),
@@ -71,6 +77,15 @@ pub enum StartError {
     },
 }
 
+impl From<OpenError> for StartError {
+    fn from(e: OpenError) -> Self {
+        match e {
+            OpenError::Locked { dir } => Self::Held { dir },
+            e => Self::Open(e),
+        }
+    }
+}
+
 impl UserFacing for StartError {
     fn code(&self) -> &'static str {
         match self {
@@ -78,6 +93,7 @@ impl UserFacing for StartError {
             Self::Clinic(e) => e.code(),
             Self::Key(e) => e.code(),
             Self::Open(e) => e.code(),
+            Self::Held { .. } => "store.locked",
             Self::Read(e) => e.code(),
             Self::Speech(e) => e.code(),
             Self::Knowledge(e) => e.code(),
@@ -95,6 +111,7 @@ impl UserFacing for StartError {
             Self::Clinic(e) => e.hint(),
             Self::Key(e) => e.hint(),
             Self::Open(e) => e.hint(),
+            Self::Held { .. } => "Nothing was changed. Stop it first, or give another folder with --data. What only reads works beside it: check, calls list, tasks list, knowledge list, knowledge ask, audit verify.".into(),
             Self::Read(e) => e.hint(),
             Self::Speech(e) => e.hint(),
             Self::Knowledge(e) => e.hint(),
@@ -108,10 +125,10 @@ impl UserFacing for StartError {
     }
 }
 
-/// Opens the encrypted store, making the data folder and the key on the first run.
+/// Opens the encrypted store for reading and writing, making the data folder and the key on the first run.
 ///
 /// # Errors
-/// See [`StartError`].
+/// See [`StartError`]; [`StartError::Held`] while another process has it open in this way.
 pub fn open_store(config: &Config, place: &Place) -> Result<Store, StartError> {
     let folder = |source| StartError::Folder {
         dir: place.data.clone(),
@@ -124,6 +141,28 @@ pub fn open_store(config: &Config, place: &Place) -> Result<Store, StartError> {
         let private = std::fs::Permissions::from_mode(0o700);
         std::fs::set_permissions(&place.data, private).map_err(folder)?;
     }
+    let key = master_key(config, place)?;
+    Ok(Store::open(StoreConfig::new(place.data.clone(), key))?)
+}
+
+/// Opens the store for reading only, whether or not an appliance runs on it, and keeps none from starting. Where there
+/// is nothing to read yet, or what is there is of an earlier version, it is opened as by [`open_store`] first.
+///
+/// # Errors
+/// See [`StartError`].
+pub fn open_store_to_read(config: &Config, place: &Place) -> Result<Store, StartError> {
+    if database_exists(&place.data) {
+        let mut how = StoreConfig::new(place.data.clone(), master_key(config, place)?);
+        how.read_only = true;
+        let store = Store::open(how)?;
+        if store.schema_version()? == SCHEMA_VERSION {
+            return Ok(store);
+        }
+    }
+    open_store(config, place)
+}
+
+fn master_key(config: &Config, place: &Place) -> Result<MasterKey, KeyError> {
     let source = match config.data.key.as_ref().map(|k| k.get_ref().as_str()) {
         Some("keystore") => KeySource::OsKeyStore {
             service: "anteroom".into(),
@@ -131,8 +170,7 @@ pub fn open_store(config: &Config, place: &Place) -> Result<Store, StartError> {
         Some(file) => KeySource::File(place.data.join(file.trim_start_matches("file:"))),
         None => KeySource::File(place.data.join("key")),
     };
-    let key = load_or_create(&source, &place.data)?;
-    Ok(Store::open(StoreConfig::new(place.data.clone(), key))?)
+    load_or_create(&source, &place.data)
 }
 
 /// Ends calls that an earlier run left open: each is marked interrupted, its recording is made whole, and somebody is

@@ -7,7 +7,7 @@ use crate::engine::Engine;
 use crate::knowledge::{Finder, KnowledgeError, approve};
 use crate::place::Place;
 use crate::speech::{Need, SpeechError, SpeechStack, load_vad, manager};
-use crate::start::{StartError, open_store};
+use crate::start::{StartError, open_store, open_store_to_read};
 use anteroom_reception::gate;
 use anteroom_reception::search::{Candidate, Choice, choose};
 use anteroom_speech::models::{ModelState, ModelsError, Progress};
@@ -108,13 +108,24 @@ pub struct Knowledge {
 }
 
 impl Knowledge {
-    /// Opens it.
+    /// Opens it to change it.
     ///
     /// # Errors
     /// See [`StartError`].
     pub async fn open(config: &Config, place: &Place) -> Result<Self, StartError> {
+        Self::over(open_store(config, place)?, config, place).await
+    }
+
+    /// Opens it to ask, also while an appliance runs on the same data. Nothing can be approved through it.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn open_to_read(config: &Config, place: &Place) -> Result<Self, StartError> {
+        Self::over(open_store_to_read(config, place)?, config, place).await
+    }
+
+    async fn over(store: Store, config: &Config, place: &Place) -> Result<Self, StartError> {
         let clinic = Clinic::load(config)?;
-        let store = open_store(config, place)?;
         let speech = SpeechStack::load(config, place, Need::Answers).await?;
         Ok(Self {
             store,

@@ -2,7 +2,7 @@
 
 use crate::args;
 use crate::out::{Exit, Outcome, Problem, each, json, line};
-use anteroom_appliance::{Clinic, Place, knowledge as base, open_store, tools};
+use anteroom_appliance::{Clinic, Place, knowledge as base, open_store, open_store_to_read, tools};
 use anteroom_types::EntryId;
 use anteroom_types::knowledge::KnowledgeEntry;
 
@@ -46,7 +46,7 @@ pub(crate) async fn run(place: &args::Place, command: args::Knowledge) -> Outcom
             Ok(Exit::Ok)
         }
         args::Knowledge::List { json: as_json } => {
-            for e in open_store(&config, &place)?.list(None)? {
+            for e in open_store_to_read(&config, &place)?.list(None)? {
                 if as_json {
                     json(&e);
                 } else {
@@ -63,7 +63,7 @@ pub(crate) async fn run(place: &args::Place, command: args::Knowledge) -> Outcom
             Ok(Exit::Ok)
         }
         args::Knowledge::Show { id, json: as_json } => {
-            let e = open_store(&config, &place)?
+            let e = open_store_to_read(&config, &place)?
                 .get(&entry(&id)?)?
                 .ok_or_else(|| none(&id))?;
             if as_json {
@@ -90,7 +90,7 @@ pub(crate) async fn run(place: &args::Place, command: args::Knowledge) -> Outcom
             question,
             json: as_json,
         } => {
-            let tool = tools::Knowledge::open(&config, &place).await?;
+            let tool = tools::Knowledge::open_to_read(&config, &place).await?;
             each(question, |q| {
                 let a = tool.ask(q)?;
                 if as_json {

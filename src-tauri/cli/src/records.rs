@@ -3,7 +3,7 @@
 use crate::args;
 use crate::out::{Exit, Outcome, Problem, json, line};
 use anteroom_api::{CallsQuery, SearchRequest};
-use anteroom_appliance::{Place, open_store, records, tools};
+use anteroom_appliance::{Place, StartError, open_store, open_store_to_read, records, tools};
 use anteroom_types::{CallId, EventKind, TaskId};
 use std::io::Write;
 use std::str::FromStr;
@@ -29,7 +29,11 @@ fn no_call(id: &str) -> Problem {
 
 pub(crate) fn calls(place: &args::Place, command: args::Calls) -> Outcome {
     let (config, place) = Place::find(place.data.as_deref(), place.config.as_deref())?;
-    let store = open_store(&config, &place)?;
+    // Taking a recording out of the store leaves an entry in the audit chain; the rest only reads.
+    let store = match command {
+        args::Calls::Recording { .. } => open_store(&config, &place)?,
+        _ => open_store_to_read(&config, &place)?,
+    };
     match command {
         args::Calls::List { json: as_json, limit } => {
             let query = CallsQuery {
@@ -124,9 +128,9 @@ fn describe(kind: &EventKind<String>) {
 
 pub(crate) fn tasks(place: &args::Place, command: args::Tasks) -> Outcome {
     let (config, place) = Place::find(place.data.as_deref(), place.config.as_deref())?;
-    let store = open_store(&config, &place)?;
     match command {
         args::Tasks::List { json: as_json } => {
+            let store = open_store_to_read(&config, &place)?;
             for t in records::tasks_page(&store)?.unwrap_or_default().tasks {
                 if as_json {
                     json(&t);
@@ -142,6 +146,7 @@ pub(crate) fn tasks(place: &args::Place, command: args::Tasks) -> Outcome {
             outcome,
         } => {
             let task: TaskId = id(&text, "tasks list")?;
+            let store = open_store(&config, &place)?;
             store.close_task(task, &by, &outcome.into(), tools::now())?;
             line(format!("{task} is done"));
         }
@@ -153,7 +158,15 @@ pub(crate) fn audit(place: &args::Place, command: args::Audit) -> Outcome {
     match command {
         args::Audit::Export { file } => {
             let (config, place) = Place::find(place.data.as_deref(), place.config.as_deref())?;
-            let store = open_store(&config, &place)?;
+            let store = match open_store(&config, &place) {
+                Err(StartError::Held { .. }) => {
+                    eprintln!(
+                        "anteroom: an appliance is running: the export ends with the head that it signed last"
+                    );
+                    open_store_to_read(&config, &place)?
+                }
+                opened => opened?,
+            };
             if let Some(path) = file {
                 let bad = |e: std::io::Error| {
                     Problem::new(
@@ -175,7 +188,7 @@ pub(crate) fn audit(place: &args::Place, command: args::Audit) -> Outcome {
                 tools::verify_export(&path)?
             } else {
                 let (config, place) = Place::find(place.data.as_deref(), place.config.as_deref())?;
-                tools::AuditState::of(&open_store(&config, &place)?.audit_verify()?)
+                tools::AuditState::of(&open_store_to_read(&config, &place)?.audit_verify()?)
             };
             if as_json {
                 json(&state);
