@@ -3,7 +3,7 @@
 use super::{Call, Media, status_of};
 use anteroom_call::{Effect, Input, RemoteEnd};
 use anteroom_reception::conversation::ConvEvent;
-use anteroom_sip::{EndWhy, SipEvent};
+use anteroom_sip::{EndWhy, SipCommandError, SipEvent};
 use anteroom_speech::recogniser::Rung;
 use anteroom_types::EventKind;
 use std::collections::VecDeque;
@@ -102,9 +102,14 @@ impl Call {
                 let Media::Prepared { sdp, .. } = &self.media else {
                     return Some(Input::Failed);
                 };
-                if let Err(e) = self.shared.sip.answer(self.leg, sdp.clone()) {
-                    self.warn("the call could not be answered", &e);
-                    return Some(Input::Failed);
+                match self.shared.sip.answer(self.leg, sdp.clone()) {
+                    Ok(()) => {}
+                    // The caller gave up in this very moment; how is told by the event that is on its way here.
+                    Err(SipCommandError::UnknownLeg) => return None,
+                    Err(e) => {
+                        self.warn("the call could not be answered", &e);
+                        return Some(Input::Failed);
+                    }
                 }
                 self.answered_ms =
                     u64::try_from(self.arrival.received.elapsed().as_millis()).unwrap_or(u64::MAX);
