@@ -1,9 +1,14 @@
 //! Each of the things that go wrong on a real machine gives one clear message, no panic, and loses nothing.
 
+#![allow(clippy::print_stdout, reason = "a test that cannot run says so")]
+
 mod support;
 
+use anteroom_sim::{Phone, Script, Step, ring};
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
+use support::raw::Raw;
+use support::{Appliance, Settings};
 
 /// Runs a command that must fail and checks what a person reads.
 fn check(dir: &Path, args: &[&str], says: &[&str]) {
@@ -157,4 +162,166 @@ fn questions_without_knowledge_or_sense_are_refused_politely() {
         &["models", "fetch", "no-such-model"],
         &["no-such-model", "models list"],
     );
+}
+
+/// A small file system of its own, where the test may mount one; unmounted when dropped.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount(size: &str) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let options = format!("size={size},mode=700");
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+            .arg(dir.path())
+            .output()
+            .is_ok_and(|o| o.status.success());
+        if !mounted {
+            println!("not run: this user may not mount a small file system");
+            return None;
+        }
+        Some(Self(dir))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Fills it to the last byte.
+    fn fill(&self) {
+        let mut f = std::fs::File::create(self.path().join("ballast")).unwrap();
+        for size in [1 << 20, 4096, 1] {
+            while std::io::Write::write_all(&mut f, &vec![0; size]).is_ok() {}
+        }
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(self.path().join("ballast")).unwrap();
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount")
+            .arg("-l")
+            .arg(self.path())
+            .status();
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_before_the_start_is_named() {
+    let Some(disk) = SmallDisk::mount("2m") else {
+        return;
+    };
+    disk.fill();
+    check(disk.path(), &["serve"], &["space", "["]);
+    check(disk.path(), &["knowledge", "list"], &["space", "["]);
+    // With space again it starts as if nothing had been.
+    disk.free();
+    support::succeeds(disk.path(), &["knowledge", "list"]);
+}
+
+/// A disk that runs full in mid-call: that call goes on, new ones are refused, and when there is space again nothing
+/// that was acknowledged or that happened meanwhile is missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_runs_full_costs_new_calls_and_no_facts() {
+    const CALLER: &str = "+441632960801";
+    let Some(disk) = SmallDisk::mount("96m") else {
+        return;
+    };
+    support::approve_answers(disk.path());
+    let settings = Settings {
+        brief: true,
+        ..Settings::default()
+    };
+    let a = Appliance::start_with(disk.path(), settings);
+    let listen = || Step::Listen {
+        quiet_ms: 900,
+        wait_ms_max: 20_000,
+    };
+    let script = Script {
+        steps: vec![
+            listen(),
+            Step::Pause { ms: 4_000 },
+            Step::Speak(support::clip_audio("call-questions-1.wav")),
+            listen(),
+        ],
+    };
+    let target = a.desk();
+    let caller = tokio::spawn(async move { ring(&target, CALLER, Phone::loopback(), &script).await });
+    let shown = a.until_call(CALLER, "the call is recorded", |c| c.has("recording"));
+    disk.fill();
+
+    // The caller who is on the line is answered all the same.
+    let report = caller.await.unwrap().unwrap();
+    assert!(
+        report.steps[3].heard_anything && !report.clinic_hung_up,
+        "{:?}",
+        report.steps
+    );
+    // New ones are admitted until a fact could not be written, then asked to come back.
+    let mut served = Vec::new();
+    let refusal = support::eventually("a new call is refused", || {
+        let from = format!("+4416329607{:02}", served.len());
+        let caller = Raw::new(a.sip, &from);
+        caller.send(&caller.invite());
+        let answer = caller.final_answer("INVITE");
+        caller.finish(&answer);
+        if answer.status == 200 {
+            served.push(from);
+            return None;
+        }
+        Some(answer)
+    });
+    assert_eq!(refusal.status, 503, "{}", refusal.text);
+    assert!(refusal.header("Retry-After").is_some(), "{}", refusal.text);
+    assert_eq!(a.http("GET", "/ready", "", "").status, 503);
+    assert!(
+        a.metric("anteroom_write_failures_total") >= 1.0,
+        "{}",
+        a.metrics()
+    );
+    let health = a.api("/api/v1/health").to_string();
+    assert!(health.contains("Free space"), "{health}");
+
+    disk.free();
+    a.until("it is ready again", |a| {
+        a.http("GET", "/ready", "", "").status == 200
+    });
+    let back = Raw::new(a.sip, "+441632960802");
+    back.send(&back.invite());
+    let answer = back.final_answer("INVITE");
+    back.finish(&answer);
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    served.push("+441632960802".into());
+    served.push(CALLER.into());
+    a.until("every call is written to its end", |a| {
+        let calls = a.calls();
+        calls.len() == served.len() && calls.iter().all(|c| !c["ended"].is_null())
+    });
+    let call = a.call_from(CALLER).unwrap();
+    assert_eq!(call.entries(), ["opening-hours"], "{}", call.story());
+    let (was, is) = (
+        shown.0["events"].as_array().unwrap(),
+        call.0["events"].as_array().unwrap(),
+    );
+    assert!(
+        was.iter().all(|e| is.contains(e)),
+        "what was shown is lost:\n{}",
+        call.story()
+    );
+    let numbers: Vec<_> = is.iter().map(|e| e["seq"].as_u64().unwrap()).collect();
+    assert!(numbers.windows(2).all(|w| w[0] < w[1]), "{numbers:?}");
+    let stderr = a.stderr();
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    a.stop();
+    support::succeeds(disk.path(), &["audit", "verify"]);
+    let listed = support::json_lines(disk.path(), &["calls", "list", "--json"]);
+    for from in &served {
+        assert!(
+            listed.iter().any(|c| c["from"] == from.as_str()),
+            "{from} is lost"
+        );
+    }
 }
