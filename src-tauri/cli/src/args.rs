@@ -5,7 +5,12 @@ use std::path::PathBuf;
 
 /// Answers a clinic's telephone on a machine the clinic owns.
 #[derive(Debug, Parser)]
-#[command(name = "anteroom", version, about, max_term_width = 100)]
+#[command(
+    name = "anteroom",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 done; 1 it could not be done, and the message says why and what to do; 2 wrong usage; 3 done, and what was looked at is not in order (check, audit verify).\nModels are kept in the user's cache, or in the folder that ANTEROOM_MODELS names.\nExample: anteroom demo --once"
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) place: Place,
@@ -67,21 +72,25 @@ pub(crate) enum Command {
         json: bool,
     },
     /// The clinic's approved answers
+    #[command(after_help = "Example: anteroom knowledge list")]
     Knowledge {
         #[command(subcommand)]
         command: Knowledge,
     },
     /// The models on this machine
+    #[command(after_help = "Example: anteroom models list")]
     Models {
         #[command(subcommand)]
         command: Models,
     },
     /// Calls that were taken
+    #[command(after_help = "Example: anteroom calls list --limit 5")]
     Calls {
         #[command(subcommand)]
         command: Calls,
     },
     /// Tasks that wait for a person
+    #[command(after_help = "Example: anteroom tasks list")]
     Tasks {
         #[command(subcommand)]
         command: Tasks,
@@ -90,6 +99,7 @@ pub(crate) enum Command {
     #[command(after_help = "Example: anteroom passcode < passcode.txt")]
     Passcode,
     /// The chain of evidence
+    #[command(after_help = "Example: anteroom audit verify")]
     Audit {
         #[command(subcommand)]
         command: Audit,
@@ -136,13 +146,15 @@ pub(crate) enum Knowledge {
         #[arg(long, value_name = "NAME")]
         approve_by: Option<String>,
     },
-    /// List entries
+    /// List entries: the latest version of each
+    #[command(after_help = "Example: anteroom knowledge list --json")]
     List {
         /// One JSON object a line
         #[arg(long)]
         json: bool,
     },
-    /// Show one entry
+    /// Show the latest version of an entry
+    #[command(after_help = "Example: anteroom knowledge show parking")]
     Show {
         /// Its id
         id: String,
@@ -160,6 +172,7 @@ pub(crate) enum Knowledge {
         by: String,
     },
     /// Withdraw an entry: it is not spoken again
+    #[command(after_help = "Example: anteroom knowledge retire parking --by \"A. Manager\"")]
     Retire {
         /// Its id
         id: String,
@@ -181,6 +194,7 @@ pub(crate) enum Knowledge {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Models {
     /// List known models and their state
+    #[command(after_help = "Example: anteroom models list --json")]
     List {
         /// One JSON object a line
         #[arg(long)]
@@ -201,11 +215,13 @@ pub(crate) enum Models {
         file: PathBuf,
     },
     /// Check a model's files against their checksums
+    #[command(after_help = "Example: anteroom models verify minilm-l6-v2")]
     Verify {
         /// Its id
         id: String,
     },
     /// Remove a model's files
+    #[command(after_help = "Example: anteroom models remove base.en-q5_1")]
     Remove {
         /// Its id
         id: String,
@@ -215,15 +231,17 @@ pub(crate) enum Models {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Calls {
     /// The latest calls
+    #[command(after_help = "Example: anteroom calls list --limit 5 --json")]
     List {
         /// One JSON object a line
         #[arg(long)]
         json: bool,
-        /// How many
-        #[arg(long, default_value_t = 20)]
-        limit: usize,
+        /// How many, up to 200
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+        limit: u32,
     },
     /// Everything about one call
+    #[command(after_help = "Example: anteroom calls show 01KAJ5QZ3M8F2V7N9W4XRBTC6D --json")]
     Show {
         /// Its id
         id: String,
@@ -232,6 +250,7 @@ pub(crate) enum Calls {
         json: bool,
     },
     /// Calls in which something was said
+    #[command(after_help = "Example: anteroom calls search \"repeat prescription\"")]
     Search {
         /// Words
         words: String,
@@ -240,6 +259,7 @@ pub(crate) enum Calls {
         json: bool,
     },
     /// Write a call's recording to a file (Ogg Opus, caller left, clinic right); leaves an audit entry
+    #[command(after_help = "Example: anteroom calls recording 01KAJ5QZ3M8F2V7N9W4XRBTC6D call.ogg")]
     Recording {
         /// Its id
         id: String,
@@ -250,13 +270,17 @@ pub(crate) enum Calls {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tasks {
-    /// Open tasks, most urgent first
+    /// Open tasks, the earliest due first
+    #[command(after_help = "Example: anteroom tasks list --json")]
     List {
         /// One JSON object a line
         #[arg(long)]
         json: bool,
     },
     /// Mark a task as done
+    #[command(
+        after_help = "Example: anteroom tasks done 01KAJ5QZ3M8F2V7N9W4XRBTC6D --by \"A. Manager\" --outcome \"rang back\""
+    )]
     Done {
         /// Its id
         id: String,
@@ -272,6 +296,7 @@ pub(crate) enum Tasks {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
     /// Write the chain as JSON lines, with its signed heads
+    #[command(after_help = "Example: anteroom audit export audit.jsonl")]
     Export {
         /// The file; standard output when absent
         file: Option<PathBuf>,
@@ -287,4 +312,69 @@ pub(crate) enum Audit {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::{Command, CommandFactory as _};
+
+    fn each(c: &Command, path: &str, check: &mut impl FnMut(&Command, &str)) {
+        check(c, path);
+        for s in c.get_subcommands().filter(|s| s.get_name() != "help") {
+            each(s, &format!("{path} {}", s.get_name()), check);
+        }
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_says_what_it_does_and_shows_an_example_that_parses() {
+        let mut seen = 0;
+        each(&Cli::command(), "anteroom", &mut |c, path| {
+            seen += 1;
+            assert!(c.get_about().is_some(), "{path} does not say what it does");
+            let help = c.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let examples: Vec<&str> = help.lines().filter_map(|l| l.split("anteroom ").nth(1)).collect();
+            assert!(help.contains("Example: anteroom"), "{path} shows no example");
+            for e in examples {
+                let parsed = Cli::command().try_get_matches_from(words(e));
+                assert!(parsed.is_ok(), "anteroom {e}: {}", parsed.unwrap_err());
+            }
+        });
+        assert!(seen > 25);
+    }
+
+    #[test]
+    fn every_command_is_in_the_documentation() {
+        let doc = include_str!("../../../docs/CLI.md");
+        each(&Cli::command(), "anteroom", &mut |c, path| {
+            if c.get_subcommands().next().is_none() {
+                assert!(doc.contains(&format!("`{path}")), "docs/CLI.md lacks {path}");
+            }
+            for a in c.get_arguments().filter_map(clap::Arg::get_long) {
+                assert!(
+                    matches!(a, "help" | "version") || doc.contains(&format!("--{a}")),
+                    "docs/CLI.md lacks --{a}"
+                );
+            }
+        });
+    }
+
+    /// As a shell would cut it: spaces, double quotes, and what is read from a file left out.
+    fn words(line: &str) -> Vec<String> {
+        let mut out = vec!["anteroom".to_owned()];
+        let line = line.split(" < ").next().unwrap_or_default();
+        for (i, part) in line.split('"').enumerate() {
+            if i % 2 == 1 {
+                out.push(part.to_owned());
+            } else {
+                out.extend(part.split_whitespace().map(str::to_owned));
+            }
+        }
+        out
+    }
 }

@@ -46,7 +46,11 @@ pub(crate) async fn run(place: &args::Place, command: args::Knowledge) -> Outcom
             Ok(Exit::Ok)
         }
         args::Knowledge::List { json: as_json } => {
-            for e in open_store_to_read(&config, &place)?.list(None)? {
+            let entries = open_store_to_read(&config, &place)?.list(None)?;
+            if entries.is_empty() && !as_json {
+                line("no entries yet; make some with: anteroom knowledge import FILE");
+            }
+            for e in entries {
                 if as_json {
                     json(&e);
                 } else {

@@ -3,7 +3,7 @@
 use anteroom_types::UserFacing;
 use anteroom_types::error::chain;
 use std::fmt;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 
 /// Exit codes. Clap ends with 2 on a usage error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,12 +54,20 @@ pub(crate) fn json(value: &impl serde::Serialize) {
     }
 }
 
+/// Tells whoever sits at a terminal that something is waited for.
+pub(crate) fn prompt(text: &str) {
+    if std::io::stdin().is_terminal() {
+        eprintln!("{text}");
+    }
+}
+
 /// One text, or a line each from standard input; each line is answered before the next is read.
 pub(crate) fn each(text: Option<String>, mut answer: impl FnMut(&str) -> Result<(), Problem>) -> Outcome {
     if let Some(text) = text {
         answer(&text)?;
         return Ok(Exit::Ok);
     }
+    prompt("a line each; end with Ctrl-D");
     for l in std::io::stdin().lines() {
         let l =
             l.map_err(|e| Problem::new(format!("standard input: {e}"), "Give text in UTF-8, a line each."))?;

@@ -37,12 +37,13 @@ pub(crate) fn calls(place: &args::Place, command: args::Calls) -> Outcome {
     match command {
         args::Calls::List { json: as_json, limit } => {
             let query = CallsQuery {
-                limit: Some(u32::try_from(limit).unwrap_or(u32::MAX)),
+                limit: Some(limit),
                 before: None,
             };
             show(
                 &records::calls_page(&store, &query)?.unwrap_or_default().calls,
                 as_json,
+                "no calls yet",
             );
         }
         args::Calls::Search { words, json: as_json } => {
@@ -53,6 +54,7 @@ pub(crate) fn calls(place: &args::Place, command: args::Calls) -> Outcome {
             show(
                 &records::search(&store, &request)?.unwrap_or_default().calls,
                 as_json,
+                "no call has these words",
             );
         }
         args::Calls::Show {
@@ -89,7 +91,10 @@ pub(crate) fn calls(place: &args::Place, command: args::Calls) -> Outcome {
     Ok(Exit::Ok)
 }
 
-fn show(calls: &[anteroom_api::CallSummary], as_json: bool) {
+fn show(calls: &[anteroom_api::CallSummary], as_json: bool, none: &str) {
+    if calls.is_empty() && !as_json {
+        line(none);
+    }
     for c in calls {
         if as_json {
             json(c);
@@ -131,7 +136,11 @@ pub(crate) fn tasks(place: &args::Place, command: args::Tasks) -> Outcome {
     match command {
         args::Tasks::List { json: as_json } => {
             let store = open_store_to_read(&config, &place)?;
-            for t in records::tasks_page(&store)?.unwrap_or_default().tasks {
+            let tasks = records::tasks_page(&store)?.unwrap_or_default().tasks;
+            if tasks.is_empty() && !as_json {
+                line("no open tasks");
+            }
+            for t in tasks {
                 if as_json {
                     json(&t);
                 } else {

@@ -1,7 +1,7 @@
 //! `anteroom serve`, `check` and `passcode`.
 
 use crate::args;
-use crate::out::{Exit, Outcome, Problem, json, line};
+use crate::out::{Exit, Outcome, Problem, json, line, prompt};
 use crate::web_engine::WebEngine;
 use anteroom_api::{CheckStatus, Role};
 use anteroom_appliance::{Config, Engine, Place, check as look, logging};
@@ -187,6 +187,7 @@ pub(crate) async fn check(place: &args::Place, as_json: bool) -> Outcome {
 
 pub(crate) fn passcode() -> Outcome {
     let mut code = String::new();
+    prompt("the passcode, on one line:");
     std::io::stdin()
         .read_line(&mut code)
         .map_err(|e| Problem::new(format!("standard input: {e}"), "Give the passcode on one line."))?;
