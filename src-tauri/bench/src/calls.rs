@@ -97,6 +97,19 @@ async fn answered(size: &Size) -> Result<Report, Failure> {
     Ok(r)
 }
 
+/// Speaks each clip once the clinic has been quiet for longer than the longest pause between its own sentences, so that
+/// the first sound after the clip is the answer to it.
+fn conversation(clips: &[Arc<[i16]>]) -> Script {
+    let listen = || Step::Listen {
+        quiet_ms: 1_800,
+        wait_ms_max: 30_000,
+    };
+    let turns = clips.iter().flat_map(|c| [Step::Speak(Arc::clone(c)), listen()]);
+    Script {
+        steps: std::iter::once(listen()).chain(turns).collect(),
+    }
+}
+
 pub(crate) fn turn(size: &Size) -> Result<Report, Failure> {
     runtime()?.block_on(Box::pin(turned(size)))
 }
@@ -116,11 +129,10 @@ async fn turned(size: &Size) -> Result<Report, Failure> {
     r.version("recogniser", appliance.recogniser.clone());
     let (mut by_ear, mut unheard) = (Vec::new(), 0u32);
     let calls = size.rounds_or(3);
+    let script = conversation(&clips);
     for n in 0..calls {
         eprintln!("==> call {} of {calls}", n + 1);
-        let heard = call(&appliance.target, &Script::ask(clips.clone()))
-            .await
-            .doing("ringing")?;
+        let heard = call(&appliance.target, &script).await.doing("ringing")?;
         for (i, step) in heard.steps.iter().enumerate() {
             // Steps alternate: listen, then speak and listen for each turn.
             if i >= 2 && i % 2 == 0 {
