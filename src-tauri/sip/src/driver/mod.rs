@@ -80,6 +80,9 @@ impl Sip {
             };
             if l.transport == Transport::Udp {
                 let socket = UdpSocket::bind(l.addr).await.map_err(failed)?;
+                // Otherwise the first datagrams would find the socket not yet known to be writable, and be left to
+                // retransmission: half a second for the first call.
+                socket.writable().await.map_err(failed)?;
                 bound.push(Bound {
                     transport: l.transport,
                     addr: socket.local_addr().map_err(failed)?,
