@@ -47,6 +47,7 @@ pub(crate) async fn outer(State(shared): State<Arc<Shared>>, request: Request, n
     let trace = TraceId::new(now_wall(), rand::random());
     let started = Instant::now();
     let method = request.method().clone();
+    let asked = known_method(&method);
     let is_api = request.uri().path().starts_with("/api/");
     let checked = check_host(&shared, request.headers(), &method);
     let mut response = match checked {
@@ -97,8 +98,24 @@ pub(crate) async fn outer(State(shared): State<Arc<Shared>>, request: Request, n
         headers.insert(TRACE, value);
     }
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(%trace, %method, route, status = response.status().as_u16(), ms, "request");
+    tracing::info!(%trace, method = asked, route, status = response.status().as_u16(), ms, "request");
     response
+}
+
+/// A method's name for the log. A method that HTTP does not have is text of the asker's choosing, and is not repeated.
+fn known_method(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        "CONNECT" => "CONNECT",
+        "TRACE" => "TRACE",
+        _ => "other",
+    }
 }
 
 /// The row a response came by, for the log.

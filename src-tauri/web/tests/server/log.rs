@@ -60,6 +60,9 @@ async fn nothing_personal_and_no_secret_reaches_the_log() {
     s.get_as(&format!("/api/v1/calls/{id}"), &cookie).await;
     s.get_as("/api/v1/calls?canary-query=1", &cookie).await;
     s.get_as("/canary-path", &cookie).await;
+    let host = s.addr();
+    s.send(&format!("canary-method / HTTP/1.1\r\nHost: {host}\r\n"), "")
+        .await;
     s.send("GET / HTTP/1.1\r\nHost: canary-host.example\r\n", "")
         .await;
 
