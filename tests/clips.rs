@@ -149,6 +149,9 @@ async fn the_demonstration_clips_are_heard_over_the_line_as_in_their_files() {
     noise.await.unwrap();
     let noise: Record = a.until_call(NOISY, "the call has ended", |c| c.has("ended"));
     assert_eq!(noise.heard(), [""; 0], "{}", noise.story());
+    let last = noise.events("said").pop().unwrap();
+    let asked_again = last["text"].as_str().unwrap().contains("I did not hear anything");
+    assert!(asked_again, "{}", noise.story());
     a.stop();
 
     println!(

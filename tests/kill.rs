@@ -1,4 +1,5 @@
 //! kill -9 in mid-call: the next start has the call, its recording up to two seconds before, and a task to ring back.
+#![allow(clippy::print_stdout, reason = "the figures are worth reading")]
 
 mod support;
 
@@ -78,6 +79,7 @@ async fn a_killed_appliance_keeps_what_it_acknowledged_and_makes_the_callback_ta
     support::succeeds(dir.path(), &["calls", "recording", id, file.to_str().unwrap()]);
     let kept = ogg_seconds(&std::fs::read(&file).unwrap());
     let lost = killed_at - began - kept;
+    println!("{kept:.1} s of the recording are kept, {lost:.1} s are lost");
     assert!(
         kept > 3.0 && lost < LOST_S_MAX,
         "{kept} s are kept, {lost} s are lost"
