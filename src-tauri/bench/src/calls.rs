@@ -4,7 +4,11 @@ use crate::Size;
 use crate::appliance::Appliance;
 use crate::error::{Doing as _, Failure};
 use crate::report::Report;
-use anteroom_sim::{CallReport, CallerError, Phone, Script, Step, clip, ring};
+use crate::speech::manager;
+use anteroom_sim::{CallReport, CallerError, Ear, Phone, Script, Step, clip, ring};
+use anteroom_speech::transcribe::SegmentSettings;
+use anteroom_speech::vad::{CHUNK_SAMPLES, Vad};
+use anteroom_types::audio::samples_to_ms;
 use std::sync::Arc;
 
 const FROM: &str = "+441632960142";
@@ -97,6 +101,24 @@ async fn answered(size: &Size) -> Result<Report, Failure> {
     Ok(r)
 }
 
+/// Milliseconds at the end of each clip that are loud enough to be sound but are no speech: one synthetic voice hisses on
+/// after its last word, which the caller's ear, going by loudness alone, takes for speech.
+fn hiss(clips: &[Arc<[i16]>]) -> Result<Vec<f64>, Failure> {
+    let weights = manager()?.folder("silero-vad").doing("finding Silero")?;
+    let vad = Vad::load(&weights.join("silero_vad_16k.safetensors")).doing("loading Silero")?;
+    let over = SegmentSettings::default().stop_under;
+    let of = |clip: &Arc<[i16]>| {
+        let heard = vad.probabilities(clip);
+        let speech = heard
+            .iter()
+            .rposition(|p| *p >= over)
+            .map_or(0, |i| (i + 1) * CHUNK_SAMPLES);
+        let sound = Ear::speech_samples(clip);
+        ms(Some(samples_to_ms(sound.saturating_sub(speech)))).unwrap_or(0.0)
+    };
+    Ok(clips.iter().map(of).collect())
+}
+
 /// Speaks each clip once the clinic has been quiet for longer than the longest pause between its own sentences, so that
 /// the first sound after the clip is the answer to it.
 fn conversation(clips: &[Arc<[i16]>]) -> Script {
@@ -125,9 +147,11 @@ async fn turned(size: &Size) -> Result<Report, Failure> {
             .ok_or_else(|| Failure::new(format!("the clip {name} is missing")))?;
         clips.push(Arc::from(clip(bytes).doing(name)?));
     }
+    let hiss_ms = hiss(&clips)?;
     let mut appliance = Appliance::start().await?;
     r.version("recogniser", appliance.recogniser.clone());
     let (mut by_ear, mut unheard) = (Vec::new(), 0u32);
+    let mut by_clip = vec![Vec::new(); TURNS.len()];
     let calls = size.rounds_or(3);
     let script = conversation(&clips);
     for n in 0..calls {
@@ -135,9 +159,13 @@ async fn turned(size: &Size) -> Result<Report, Failure> {
         let heard = call(&appliance.target, &script).await.doing("ringing")?;
         for (i, step) in heard.steps.iter().enumerate() {
             // Steps alternate: listen, then speak and listen for each turn.
-            if i >= 2 && i % 2 == 0 {
+            if i >= 2 && i % 2 == 0 && i / 2 <= TURNS.len() {
                 match ms(step.ms_to_sound) {
-                    Some(ms) => by_ear.push(ms),
+                    Some(ms) => {
+                        let ms = ms + hiss_ms[i / 2 - 1];
+                        by_ear.push(ms);
+                        by_clip[i / 2 - 1].push(ms);
+                    }
                     None => unheard += 1,
                 }
             }
@@ -151,8 +179,11 @@ async fn turned(size: &Size) -> Result<Report, Failure> {
     r.spread("speech_end_to_sound", "ms", &by_ear);
     r.spread("by_the_appliance", "ms", &by_event);
     r.spread("of_it_decoding", "ms", &decodes);
+    for (name, ms) in TURNS.iter().zip(&by_clip) {
+        r.spread(&format!("after_{}", name.trim_end_matches(".wav")), "ms", ms);
+    }
     r.set("unanswered", unheard);
-    r.note("By the caller's ear: from the last frame with sound that was sent to the beginning of the first frame with sound that came back; both jitter buffers are in it. Waiting to be sure that the caller has finished is most of it.");
+    r.note("By the caller's ear: from the end of speech that was sent (the last frame with sound, without what Silero hears as no speech at the end) to the beginning of the first frame with sound that came back; both jitter buffers are in it. Waiting to be sure that the caller has finished is most of it.");
     r.note("No peer was run: published figures of tuned cloud agents are 1.1 to 1.9 s. pipecat has no recogniser that reads this model's file.");
     Ok(r)
 }
