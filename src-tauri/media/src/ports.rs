@@ -90,9 +90,9 @@ mod tests {
 
     #[test]
     fn pairs_are_even_and_come_back_last() {
-        assert_eq!(Pool::new(41_001..=41_001).free(), 0);
-        assert_eq!(Pool::new(41_000..=41_000).free(), 0);
-        let pool = Arc::new(Pool::new(41_001..=41_008));
+        assert_eq!(Pool::new(18_001..=18_001).free(), 0);
+        assert_eq!(Pool::new(18_000..=18_000).free(), 0);
+        let pool = Arc::new(Pool::new(18_001..=18_008));
         assert_eq!(pool.free(), 3);
         let ip = IpAddr::from([127, 0, 0, 1]);
         let first = pool.lease(ip).unwrap();
@@ -108,10 +108,10 @@ mod tests {
     #[test]
     fn ports_another_program_holds_are_passed_over() {
         let ip = IpAddr::from([127, 0, 0, 1]);
-        let _held = UdpSocket::bind((ip, 41_021)).unwrap();
-        let pool = Arc::new(Pool::new(41_020..=41_023));
+        let _held = UdpSocket::bind((ip, 18_021)).unwrap();
+        let pool = Arc::new(Pool::new(18_020..=18_023));
         let got = pool.lease(ip).unwrap();
-        assert_eq!(got.0.port(), 41_022);
+        assert_eq!(got.0.port(), 18_022);
         assert!(matches!(pool.lease(ip), Err(MediaError::Socket(_))));
         assert_eq!(pool.free(), 1);
     }
