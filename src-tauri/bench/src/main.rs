@@ -51,7 +51,7 @@ struct Size {
     /// Rounds of ours and the peer's, in turn (default: 5; 3 for turn and search).
     #[arg(long)]
     rounds: Option<usize>,
-    /// Calls of `answer`, and short calls of `memory` (default: 20, and 2000).
+    /// Calls of `answer`, and short calls of `memory` (default: 20, and 5000).
     #[arg(long)]
     calls: Option<usize>,
     /// Seconds for which `stt` decodes with both workers in each round.
