@@ -59,8 +59,9 @@ impl Sipp {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Waits until every call has ended as the scenario wants it; fails with what sipp says otherwise.
-    pub fn succeeds(mut self) {
+    /// Waits until every call has ended as the scenario wants it; fails with what sipp says otherwise. Returns how
+    /// many messages sipp had to send again.
+    pub fn succeeds(mut self) -> u32 {
         let status = self.child.wait().expect("sipp ends");
         assert!(
             status.success(),
@@ -68,6 +69,12 @@ impl Sipp {
             self.scenario,
             self.says()
         );
+        // Its last screen has a line for each message sent: name, arrow, messages, retransmissions.
+        let screen = std::fs::read_to_string(self.dir.join("screen.txt")).unwrap_or_default();
+        let last = screen.rsplit("Scenario Screen").next().unwrap_or_default();
+        let sent = last.lines().filter_map(|l| l.split_once("---------->"));
+        sent.filter_map(|(_, figures)| figures.split_whitespace().nth(1)?.parse::<u32>().ok())
+            .sum()
     }
 
     /// What it wrote about errors, and the end of its screen.
