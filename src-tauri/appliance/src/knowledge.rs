@@ -4,6 +4,7 @@ use crate::clinic::Clinic;
 use crate::engine::Shared;
 use crate::speech::SpeechStack;
 use anteroom_documents::ImportError;
+use anteroom_reception::question::without_asides;
 use anteroom_reception::search::{Calibration, Candidate, fuse};
 use anteroom_speech::embed::{EmbedError, Embedder};
 use anteroom_speech::tts::TtsError;
@@ -117,6 +118,7 @@ impl Finder {
     /// When the store or the embedder fails.
     pub fn find(&self, question: &str, now: Wall) -> Result<Vec<Candidate>, KnowledgeError> {
         let question: String = question.chars().take(QUESTION_CHARS_MAX).collect();
+        let question = without_asides(&question, &self.language);
         let vector = self.embedder.embed(&question)?;
         let near = self.store.search_vectors(&vector, &self.language, now, HITS)?;
         let text = self.store.search_text(&question, &self.language, now, HITS)?;

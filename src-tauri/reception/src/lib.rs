@@ -13,6 +13,7 @@ pub mod gate;
 pub mod hours;
 pub mod intents;
 pub mod policy;
+pub mod question;
 pub mod search;
 #[cfg(test)]
 mod tests_rng;
