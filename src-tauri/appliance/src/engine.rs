@@ -67,6 +67,8 @@ impl Engine {
     /// # Errors
     /// See [`StartError`]; nothing is left running.
     pub async fn start(config: Config, place: &Place) -> Result<Self, StartError> {
+        let sip = convert::sip(&config)?;
+        crate::start::listenable(&sip)?;
         let clock = Clock::start();
         let clinic = Arc::new(Clinic::load(&config)?);
         let store = crate::start::open_store(&config, place)?;
@@ -77,9 +79,7 @@ impl Engine {
         let bus = Bus::start(store.clone(), Arc::clone(&metrics));
         let media = MediaFactory::new(convert::media(&config), clock.epoch()).map_err(StartError::Media)?;
         let (tx, events) = mpsc::channel(SIP_EVENTS_MAX);
-        let sip = Sip::start(convert::sip(&config)?, tx)
-            .await
-            .map_err(StartError::Sip)?;
+        let sip = Sip::start(sip, tx).await.map_err(StartError::Sip)?;
         let sip_addrs = sip
             .local_addrs()
             .into_iter()

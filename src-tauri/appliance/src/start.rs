@@ -8,10 +8,11 @@ use crate::logging::LogError;
 use crate::place::Place;
 use crate::speech::SpeechError;
 use anteroom_media::MediaError;
-use anteroom_sip::SipStartError;
+use anteroom_sip::{SipConfig, SipStartError, Transport};
 use anteroom_store::keys::{KeyError, KeySource, MasterKey, load_or_create};
 use anteroom_store::{OpenError, SCHEMA_VERSION, Store, StoreConfig, StoreError, database_exists};
 use anteroom_types::{CallId, Pii, UserFacing};
+use std::net::{TcpListener, UdpSocket};
 use std::path::PathBuf;
 
 /// Why the engine cannot start.
@@ -160,6 +161,25 @@ pub fn open_store_to_read(config: &Config, place: &Place) -> Result<Store, Start
         }
     }
     open_store(config, place)
+}
+
+/// Whether the addresses can be listened on. They are taken for good last of all; a mistake in them should be told
+/// before the models are loaded.
+pub(crate) fn listenable(config: &SipConfig) -> Result<(), StartError> {
+    for l in &config.listen {
+        let tried = match l.transport {
+            Transport::Udp => UdpSocket::bind(l.addr).map(drop),
+            _ => TcpListener::bind(l.addr).map(drop),
+        };
+        tried.map_err(|source| {
+            StartError::Sip(SipStartError::Listen {
+                transport: l.transport.as_str(),
+                addr: l.addr,
+                source,
+            })
+        })?;
+    }
+    Ok(())
 }
 
 fn master_key(config: &Config, place: &Place) -> Result<MasterKey, KeyError> {

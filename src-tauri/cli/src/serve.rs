@@ -33,14 +33,15 @@ impl Running {
             )
         })?;
         let log = logging::start(&place.log(), config.log.level.get_ref(), config.log.keep_days)?;
-        let web = web_config(&config, place)?;
+        // Addresses first: somebody whose port is taken should not wait for the models to be told.
+        let web = anteroom_web::bind(web_config(&config, place)?).await?;
         let engine = Engine::start(config, place).await?;
         let (stop_web, mut stopped) = watch::channel(false);
         let shutdown = async move {
             let _ = stopped.wait_for(|s| *s).await;
         };
         let page = Arc::new(WebEngine(engine.clone()));
-        let web = anteroom_web::serve(web, page, shutdown).await?;
+        let web = web.serve(page, shutdown);
         Ok(Self {
             engine,
             web,

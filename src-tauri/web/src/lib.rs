@@ -27,4 +27,4 @@ mod tls;
 pub use config::{Passcode, TlsMode, WebConfig, hash_passcode};
 pub use engine::{Answer, Engine};
 pub use error::{PasscodeError, WebStartError};
-pub use server::{SignInLink, WebHandle, serve};
+pub use server::{Bound, SignInLink, WebHandle, bind, serve};

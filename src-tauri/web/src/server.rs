@@ -99,15 +99,26 @@ impl fmt::Debug for SignInLink {
     }
 }
 
-/// Starts the server and returns when it listens. It stops when `shutdown` is done.
+/// A server that has its address and its certificate and serves nothing yet.
+pub struct Bound {
+    config: WebConfig,
+    listener: TcpListener,
+    addr: SocketAddr,
+    tls: Option<tls::Tls>,
+}
+
+impl fmt::Debug for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Bound({})", self.addr)
+    }
+}
+
+/// Takes the address and reads the certificate. Separate from [`Bound::serve`], so that a mistake in either is told
+/// before the engine spends time on loading models.
 ///
 /// # Errors
 /// When the address cannot be had, the certificate cannot be used, or the configuration would be unsafe.
-pub async fn serve(
-    config: WebConfig,
-    engine: Arc<dyn Engine>,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> Result<WebHandle, WebStartError> {
+pub async fn bind(config: WebConfig) -> Result<Bound, WebStartError> {
     for (i, p) in config.passcodes.iter().enumerate() {
         let good = PasswordHash::new(&p.phc).is_ok_and(|h| h.algorithm == argon2::ARGON2ID_IDENT);
         if !good {
@@ -124,31 +135,68 @@ pub async fn serve(
     let addr = listener
         .local_addr()
         .map_err(|e| WebStartError::bind(config.listen, e))?;
-    let (stop, stopping) = watch::channel(false);
-    let shared = Arc::new(Shared {
-        engine,
-        sessions: Sessions::default(),
-        limiter: Mutex::new(Limiter::new(Instant::now())),
-        passcodes: config.passcodes,
-        hashing: Arc::new(Semaphore::new(1)),
-        listeners: Arc::new(Semaphore::new(WS_CLIENTS_MAX)),
-        allowed_hosts: config.allowed_hosts,
-        metrics_token: config.metrics_token,
-        session_length: Duration::from_secs(u64::from(config.session_minutes.max(1)) * 60),
-        slow_listener_after: config.slow_listener_after,
-        cookie: format!("anteroom_{}", addr.port()),
-        tls: tls.is_some(),
-        stopping,
-    });
-    let (acceptor, fingerprint) = tls.map(|t| (t.acceptor, t.fingerprint)).unzip();
-    let accept = accept(listener, acceptor, router::build(&shared), stop, shutdown);
-    tracing::info!(%addr, tls = shared.tls, "the page and the API are served");
-    Ok(WebHandle {
+    Ok(Bound {
+        config,
+        listener,
         addr,
-        fingerprint,
-        task: tokio::spawn(accept),
-        shared,
+        tls,
     })
+}
+
+impl Bound {
+    /// Serves `engine` until `shutdown` is done.
+    ///
+    /// # Panics
+    /// Outside a Tokio runtime.
+    pub fn serve(
+        self,
+        engine: Arc<dyn Engine>,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> WebHandle {
+        let Self {
+            config,
+            listener,
+            addr,
+            tls,
+        } = self;
+        let (stop, stopping) = watch::channel(false);
+        let shared = Arc::new(Shared {
+            engine,
+            sessions: Sessions::default(),
+            limiter: Mutex::new(Limiter::new(Instant::now())),
+            passcodes: config.passcodes,
+            hashing: Arc::new(Semaphore::new(1)),
+            listeners: Arc::new(Semaphore::new(WS_CLIENTS_MAX)),
+            allowed_hosts: config.allowed_hosts,
+            metrics_token: config.metrics_token,
+            session_length: Duration::from_secs(u64::from(config.session_minutes.max(1)) * 60),
+            slow_listener_after: config.slow_listener_after,
+            cookie: format!("anteroom_{}", addr.port()),
+            tls: tls.is_some(),
+            stopping,
+        });
+        let (acceptor, fingerprint) = tls.map(|t| (t.acceptor, t.fingerprint)).unzip();
+        let accept = accept(listener, acceptor, router::build(&shared), stop, shutdown);
+        tracing::info!(%addr, tls = shared.tls, "the page and the API are served");
+        WebHandle {
+            addr,
+            fingerprint,
+            task: tokio::spawn(accept),
+            shared,
+        }
+    }
+}
+
+/// [`bind`] and [`Bound::serve`] in one.
+///
+/// # Errors
+/// As [`bind`].
+pub async fn serve(
+    config: WebConfig,
+    engine: Arc<dyn Engine>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<WebHandle, WebStartError> {
+    Ok(bind(config).await?.serve(engine, shutdown))
 }
 
 async fn accept(
