@@ -1,16 +1,28 @@
 //! Call state machines: events in, effects out.
 //!
+//! - [`InboundCall`]: the caller's own leg, from its INVITE to its last record.
+//! - [`desk::DeskCall`]: everything with people in it: ringing, talking, hold, parking, transfers, queue, voicemail.
+//!   It is made of [`leg::Leg`]s and one [`bridge::Bridge`].
+//!
 //! # Architecture invariants
 //!
 //! This crate does no I/O, reads no clock and spawns nothing. It knows neither SIP nor RTP: the composition root
-//! translates their events into [`Input`]s and carries out the [`Effect`]s. Every state holds only its own data, so
+//! translates their events into inputs and carries out the effects. Every state holds only its own data, so
 //! an effect that needs an answered call cannot be asked of one that is not.
 //!
 //! # How to drive it
 //!
-//! Call [`InboundCall::handle`] with one input, carry out every effect it returns in order, and call it again with
-//! [`Input::Tick`] no later than [`InboundCall::next_timeout`]. Nothing else changes its state.
+//! Call a machine's `handle` with one input, carry out every effect it returns in order, and call it again with
+//! `Tick` no later than its `next_timeout`. Nothing else changes its state.
 
+pub mod automation;
+pub mod bridge;
+pub mod desk;
 mod inbound;
+pub mod leg;
+pub mod party;
+pub mod ring;
+pub mod scene;
+pub mod voicemail;
 
 pub use inbound::{Effect, InboundCall, InboundLimits, Input, RemoteEnd};

@@ -1,0 +1,109 @@
+//! How a desk call behaves.
+
+use crate::leg::LegLimits;
+use crate::ring::Fallback;
+use crate::scene::Greeting;
+use crate::voicemail::VoicemailLimits;
+
+/// What the person who answers while the receptionist still speaks has to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AnswerPolicy {
+    /// The sentence is cut short.
+    CutSentence,
+    /// The sentence is heard to its end; the person is played the reminder meanwhile.
+    WaitForSentence,
+}
+
+/// How a person who answers is told what the call is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Briefing {
+    /// On the screen only; the caller is connected at once.
+    Screen,
+    /// Spoken, then the caller is connected.
+    Spoken,
+    /// Spoken, then the person accepts or declines.
+    SpokenAndAsked,
+    /// On the screen, and the person accepts or declines.
+    ScreenAndAsked,
+}
+
+impl Briefing {
+    pub(crate) const fn is_spoken(self) -> bool {
+        matches!(self, Self::Spoken | Self::SpokenAndAsked)
+    }
+    pub(crate) const fn asks(self) -> bool {
+        matches!(self, Self::SpokenAndAsked | Self::ScreenAndAsked)
+    }
+}
+
+/// How a desk call behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeskConfig {
+    /// Bounds of the single legs.
+    pub leg: LegLimits,
+    /// What a caller hears while telephones ring, once the receptionist's sentence is over.
+    pub waiting: Waiting,
+    /// Which voicemail greeting is spoken. Set it by the opening hours when the call comes in.
+    pub greeting: Greeting,
+    /// See [`AnswerPolicy`].
+    pub answer: AnswerPolicy,
+    /// Which fallback of a plan takes the place of [`Fallback::Receptionist`] when automation is off.
+    pub without_receptionist: Fallback,
+    /// How long a person has to accept or decline, milliseconds.
+    pub decide_ms_max: u64,
+    /// From [`super::DeskEffect::Play`] of an announcement to its [`super::DeskInput::PlayStarted`], milliseconds.
+    pub start_ms_max: u64,
+    /// The longest announcement whose length was never reported, milliseconds.
+    pub announce_ms_max: u64,
+    /// How long one person is rung for a transfer or a consultation, milliseconds.
+    pub transfer_ms: u64,
+    /// How long somebody who has to take a caller back is rung, milliseconds.
+    pub recall_ms: u64,
+    /// How long a caller may be parked, milliseconds.
+    pub park_ms_max: u64,
+    /// Whether the slot is spoken to the member of staff who parked a call.
+    pub say_slot: bool,
+    /// How long a caller may queue, milliseconds.
+    pub queue_ms_max: u64,
+    /// What then, or when the queue is full. Not [`Fallback::Queue`].
+    pub after_queue: Fallback,
+    /// How often a queuing caller is told their place, milliseconds.
+    pub position_every_ms: u64,
+    /// The key with which a waiting caller asks to be rung back.
+    pub callback_key: Option<char>,
+    /// Bounds of a message.
+    pub voicemail: VoicemailLimits,
+}
+
+impl Default for DeskConfig {
+    fn default() -> Self {
+        Self {
+            leg: LegLimits::default(),
+            waiting: Waiting::Ringback,
+            greeting: Greeting::Busy,
+            answer: AnswerPolicy::WaitForSentence,
+            without_receptionist: Fallback::Voicemail,
+            decide_ms_max: 15_000,
+            start_ms_max: 2_000,
+            announce_ms_max: 30_000,
+            transfer_ms: 25_000,
+            recall_ms: 25_000,
+            park_ms_max: 120_000,
+            say_slot: true,
+            queue_ms_max: 20 * 60_000,
+            after_queue: Fallback::Callback,
+            position_every_ms: 45_000,
+            callback_key: Some('1'),
+            voicemail: VoicemailLimits::default(),
+        }
+    }
+}
+
+/// What a caller hears while telephones ring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Waiting {
+    /// The ringing tone.
+    Ringback,
+    /// Music.
+    Music,
+}

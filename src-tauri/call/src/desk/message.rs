@@ -1,0 +1,98 @@
+//! What becomes of a caller whom nobody takes: a message, a promise, a goodbye; and callers who hang up themselves.
+
+use super::state::Phase;
+use super::types::{DropWhy, Fact, TaskWhy};
+use super::{DeskCall, DeskEffect, DeskOutcome};
+use crate::scene::Announcement;
+use crate::voicemail::{Message, MessageIs};
+use anteroom_types::LegId;
+
+impl DeskCall {
+    /// Speaks the voicemail's greeting; then the caller can leave a message.
+    pub(super) fn greet(&mut self) {
+        self.receptionist_done();
+        let guest = self.waiting();
+        self.only_with(guest, &[]);
+        self.enter(Phase::Message(None));
+        self.say(guest, Announcement::VoicemailGreeting(self.config.greeting));
+    }
+
+    /// Last words, then the caller is hung up.
+    pub(super) fn farewell(&mut self, what: Announcement, outcome: DeskOutcome) {
+        self.receptionist_done();
+        let guest = self.waiting();
+        self.only_with(guest, &[]);
+        self.outcome = outcome;
+        self.enter(Phase::Farewell);
+        self.say(guest, what);
+    }
+
+    /// An announcement to the one who waits was heard to its end, or could not be played.
+    pub(super) fn caller_was_told(&mut self, leg: LegId) {
+        if leg != self.waiting() {
+            return;
+        }
+        match self.phase {
+            Phase::Farewell => self.close(DropWhy::Done),
+            Phase::Message(None) => {
+                self.phase = Phase::Message(Some(Message::begin(self.config.voicemail, self.now)));
+                self.out.push(DeskEffect::Note(Fact::LeavingMessage));
+                self.out.push(DeskEffect::StartRecording { leg });
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn voice(&mut self, speaks: bool) {
+        if let Phase::Message(Some(m)) = &mut self.phase {
+            m.voice(self.now, speaks);
+        }
+    }
+
+    /// The message is over, though the caller is still there.
+    pub(super) fn message_over(&mut self) {
+        if self.keep_message() {
+            self.farewell(Announcement::MessageKept, DeskOutcome::Message);
+        } else {
+            self.make_task(TaskWhy::Missed);
+            self.farewell(Announcement::WillRingBack, DeskOutcome::Callback);
+        }
+    }
+
+    pub(super) fn recording_failed(&mut self) {
+        if matches!(self.phase, Phase::Message(_)) {
+            self.make_task(TaskWhy::Missed);
+            self.farewell(Announcement::WillRingBack, DeskOutcome::Callback);
+        }
+    }
+
+    /// Ends the recording if there is one. Whether it is a message; its task is made then.
+    fn keep_message(&mut self) -> bool {
+        let Phase::Message(Some(m)) = self.phase else {
+            return false;
+        };
+        let keep = m.judge(self.now) != MessageIs::Nothing;
+        self.phase = Phase::Message(None);
+        self.out.push(DeskEffect::StopRecording { keep });
+        if keep {
+            self.make_task(TaskWhy::Message);
+        }
+        keep
+    }
+
+    /// The person from outside, or whoever placed the call, is gone.
+    pub(super) fn caller_gone(&mut self) {
+        if self.keep_message() {
+            self.outcome = DeskOutcome::Message;
+        } else if self.waits_for_somebody() {
+            self.outcome = DeskOutcome::Abandoned;
+            self.make_task(TaskWhy::Abandoned);
+        }
+        // With the receptionist the caller's leaving is its own matter; else it must not make a second task.
+        if !matches!(self.phase, Phase::Receptionist) {
+            self.sentence_until = None;
+            self.receptionist_done();
+        }
+        self.close(DropWhy::CallerGone);
+    }
+}

@@ -1,0 +1,313 @@
+//! Telephones ring for a caller, until somebody takes them or nobody does.
+
+use super::config::{AnswerPolicy, Briefing};
+use super::state::{Candidate, Part, Phase, Ringing, Stage, Talking};
+use super::types::{DialFor, DropWhy, Fact, HandOver, TaskWhy};
+use super::{DeskCall, DeskEffect, DeskOutcome, Direction};
+use crate::bridge::Bridge;
+use crate::leg::LegEnd;
+use crate::ring::{Fallback, RingPlan, RingStep};
+use crate::scene::Announcement;
+use anteroom_types::LegId;
+use std::collections::VecDeque;
+
+impl DeskCall {
+    pub(super) fn hand_over(&mut self, h: HandOver) {
+        if !matches!(self.phase, Phase::Receptionist) {
+            return;
+        }
+        self.task_made |= h.task_made;
+        self.briefing = h.briefing;
+        self.urgent = h.urgent;
+        self.sentence_until = h.sentence_ms.map(|ms| {
+            let ms = ms.min(self.config.announce_ms_max);
+            self.now.plus_ms(ms + self.config.start_ms_max)
+        });
+        // Whom staff themselves call is nobody to come back to.
+        if self.direction == Direction::Incoming {
+            self.group = Some(h.plan.clone());
+        }
+        self.ring(&h.plan, h.briefing, DialFor::Caller, false);
+    }
+
+    /// Rings by a plan. Whoever else is in the call beside the one who waits must be gone before.
+    pub(super) fn ring(&mut self, plan: &RingPlan, briefing: Briefing, what: DialFor, given: bool) {
+        self.enter(Phase::Ringing(Ringing {
+            rounds: plan.rounds(),
+            fallback: plan.fallback,
+            round: Vec::new(),
+            step_until: self.now,
+            total_until: self.now.plus_ms(plan.total_ms),
+            briefing,
+            what,
+            candidate: None,
+            refused: None,
+            given,
+        }));
+        self.advance_ringing();
+    }
+
+    /// Goes on with legs that ring already, and then with the plan. `candidate` has answered already.
+    pub(super) fn ring_on(
+        &mut self,
+        legs: Vec<LegId>,
+        candidate: Option<Candidate>,
+        ring_ms: u64,
+        plan: &RingPlan,
+    ) {
+        for leg in legs.iter().copied().chain(candidate.map(|c| c.leg)) {
+            self.set_part(leg, Part::Rings);
+        }
+        self.enter(Phase::Ringing(Ringing {
+            rounds: plan.rounds(),
+            fallback: plan.fallback,
+            round: legs,
+            step_until: self.now.plus_ms(ring_ms),
+            total_until: self.now.plus_ms(ring_ms.saturating_add(plan.total_ms)),
+            briefing: Briefing::Screen,
+            what: DialFor::Caller,
+            candidate,
+            refused: None,
+            given: true,
+        }));
+        self.advance_ringing();
+    }
+
+    /// The next step when this one is over; what the plan says when all are.
+    pub(super) fn advance_ringing(&mut self) {
+        loop {
+            let Phase::Ringing(r) = &mut self.phase else {
+                return;
+            };
+            if r.candidate.is_some() || (!r.round.is_empty() && self.now < r.step_until.min(r.total_until)) {
+                return;
+            }
+            for leg in std::mem::take(&mut r.round) {
+                self.drop_leg(leg, DropWhy::NoAnswer);
+            }
+            let Phase::Ringing(r) = &mut self.phase else {
+                return;
+            };
+            let next = if self.now < r.total_until {
+                r.rounds.pop_front()
+            } else {
+                None
+            };
+            let Some(RingStep { targets, ring_ms }) = next else {
+                // The sentence that announces people is heard to its end before it is taken back.
+                if self.sentence_until.is_none() {
+                    self.nobody_answered();
+                }
+                return;
+            };
+            r.step_until = self.now.plus_ms(ring_ms);
+            let what = r.what;
+            let legs = self.dial_all(&targets, Part::Rings, what);
+            if let Phase::Ringing(r) = &mut self.phase {
+                r.round = legs;
+            }
+        }
+    }
+
+    fn nobody_answered(&mut self) {
+        let Phase::Ringing(r) = &self.phase else { return };
+        let (fallback, refused) = (r.fallback, r.refused);
+        self.out.push(DeskEffect::Note(Fact::NobodyAnswered));
+        self.fall_back(fallback, refused);
+    }
+
+    /// Does what a plan says when nobody answers. `refused` is the status of the last refusal.
+    pub(super) fn fall_back(&mut self, fallback: Fallback, refused: Option<u16>) {
+        match fallback {
+            Fallback::Receptionist if self.receptionist && self.automation => {
+                self.enter(Phase::Receptionist);
+                self.out.push(DeskEffect::ReturnToReceptionist);
+            }
+            Fallback::Receptionist => {
+                let instead = match self.config.without_receptionist {
+                    Fallback::Receptionist => Fallback::Voicemail,
+                    other => other,
+                };
+                self.fall_back(instead, refused);
+            }
+            Fallback::Queue => self.join_queue(),
+            Fallback::Voicemail => self.greet(),
+            Fallback::Callback => {
+                self.make_task(TaskWhy::Missed);
+                self.farewell(Announcement::WillRingBack, DeskOutcome::Callback);
+            }
+            Fallback::HangUp => {
+                let what = match refused {
+                    Some(486 | 600) => Announcement::Busy,
+                    Some(404 | 484 | 488 | 500..=599 | 604) => Announcement::CannotBePlaced,
+                    _ => Announcement::NoAnswer,
+                };
+                self.make_task(TaskWhy::Missed);
+                self.farewell(what, DeskOutcome::NoAnswer);
+            }
+        }
+    }
+
+    pub(super) fn ringing_answered(&mut self, leg: LegId) {
+        let Phase::Ringing(r) = &mut self.phase else {
+            return self.leave(leg, Announcement::AnsweredElsewhere, DropWhy::AnsweredElsewhere);
+        };
+        // Two who lift at the same moment: the first has the caller, the second is told so.
+        if r.candidate.is_some() || !r.round.contains(&leg) {
+            return self.leave(leg, Announcement::AnsweredElsewhere, DropWhy::AnsweredElsewhere);
+        }
+        let others: Vec<LegId> = std::mem::take(&mut r.round);
+        let briefing = r.briefing;
+        let stage = if briefing.is_spoken() {
+            Stage::Briefed
+        } else if briefing.asks() {
+            Stage::Decides {
+                until: self.now.plus_ms(self.config.decide_ms_max),
+            }
+        } else {
+            Stage::Sentence
+        };
+        r.candidate = Some(Candidate { leg, stage });
+        for other in others.into_iter().filter(|l| *l != leg) {
+            self.drop_leg(other, DropWhy::AnsweredElsewhere);
+        }
+        match stage {
+            Stage::Briefed => self.say(leg, Announcement::Brief),
+            Stage::Decides { .. } => {}
+            Stage::Sentence => self.connect_when_said(leg),
+        }
+    }
+
+    /// What the candidate had to hear was heard.
+    pub(super) fn candidate_briefed(&mut self, leg: LegId) {
+        let until = self.now.plus_ms(self.config.decide_ms_max);
+        let Phase::Ringing(r) = &mut self.phase else {
+            return;
+        };
+        let asks = r.briefing.asks();
+        match &mut r.candidate {
+            Some(c) if c.leg == leg && c.stage == Stage::Briefed => {
+                if asks {
+                    c.stage = Stage::Decides { until };
+                } else {
+                    self.connect_when_said(leg);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The candidate takes the caller, or not. `false` when nobody is being asked on this leg.
+    pub(super) fn candidate_decides(&mut self, leg: LegId, takes: bool) -> bool {
+        let Phase::Ringing(r) = &mut self.phase else {
+            return false;
+        };
+        if r.candidate.is_none_or(|c| c.leg != leg) {
+            return false;
+        }
+        if takes {
+            self.connect_when_said(leg);
+        } else {
+            r.candidate = None;
+            self.drop_leg(leg, DropWhy::Staff);
+        }
+        true
+    }
+
+    /// Connects, or waits for the end of the receptionist's sentence first.
+    fn connect_when_said(&mut self, leg: LegId) {
+        self.speeches.retain(|s| s.leg != leg);
+        if self.sentence_until.is_none() || self.config.answer == AnswerPolicy::CutSentence {
+            return self.connect(leg);
+        }
+        if let Phase::Ringing(r) = &mut self.phase {
+            r.candidate = Some(Candidate {
+                leg,
+                stage: Stage::Sentence,
+            });
+        }
+    }
+
+    pub(super) fn sentence_over(&mut self) {
+        if self.sentence_until.take().is_none() {
+            return;
+        }
+        if let Phase::Ringing(r) = &self.phase
+            && let Some(Candidate { leg, stage }) = r.candidate
+            && stage == Stage::Sentence
+        {
+            self.connect(leg);
+        }
+    }
+
+    /// A leg of the round is gone: refused, lost, or hung up while its person was briefed.
+    pub(super) fn ringing_gone(&mut self, leg: LegId, end: LegEnd) {
+        let Phase::Ringing(r) = &mut self.phase else {
+            return;
+        };
+        r.round.retain(|l| *l != leg);
+        if let LegEnd::Refused(status) = end {
+            r.refused = Some(status);
+        }
+        if r.candidate.is_some_and(|c| c.leg == leg) {
+            r.candidate = None;
+        }
+    }
+
+    /// The one who waits and the person at `leg` talk.
+    pub(super) fn connect(&mut self, leg: LegId) {
+        let given = matches!(&self.phase, Phase::Ringing(r) if r.given);
+        self.receptionist_done();
+        let waiting = self.waiting();
+        self.drop_others(&[waiting, leg], DropWhy::AnsweredElsewhere);
+        let (guest, host) = match self.guest {
+            Some(guest) => (guest, leg),
+            None => (leg, self.first),
+        };
+        self.guest = Some(guest);
+        for l in [guest, host] {
+            self.set_part(l, Part::Talks);
+            self.speeches.retain(|s| s.leg != l);
+        }
+        self.enter(Phase::Talking(Talking {
+            guest,
+            host,
+            bridge: Bridge::of_two(guest, host),
+            held: false,
+            consult: None,
+            invited: Vec::new(),
+        }));
+        self.outcome = DeskOutcome::Talked;
+        if let Some(by) = self.person(leg) {
+            if given {
+                self.out
+                    .push(DeskEffect::Note(Fact::Transferred { to: by.clone() }));
+            }
+            self.out.push(DeskEffect::Note(Fact::Answered { by, leg }));
+        }
+    }
+
+    /// Whether the caller waits for a person, so that a task is owed when they do not get one.
+    pub(super) const fn waits_for_somebody(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Ringing(_) | Phase::Queued(_) | Phase::Parked(_) | Phase::Message(_)
+        )
+    }
+
+    /// Steps for the group, with `first` rung together with its first step.
+    pub(super) fn rescue_plan(&self, first: Option<crate::party::Target>) -> RingPlan {
+        let mut plan = self.recall_plan(Vec::new(), 0);
+        let Some(first) = first else { return plan };
+        let mut rounds: VecDeque<RingStep> = plan.rounds();
+        if let Some(step) = rounds.front_mut() {
+            if !step.targets.contains(&first) {
+                step.targets.insert(0, first);
+            }
+            plan.steps = rounds.into();
+            plan
+        } else {
+            plan.with_first(vec![first], self.config.recall_ms)
+        }
+    }
+}

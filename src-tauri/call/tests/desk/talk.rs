@@ -1,0 +1,129 @@
+//! Hold, mute, others who come and go, and lines that are lost.
+
+use crate::story::{Story, leg, target, targets};
+use anteroom_call::desk::{AdoptAs, Command, ControlError, DeskInput, Supervision};
+use anteroom_call::leg::LegEnd;
+use anteroom_call::scene::{Hears, Source};
+
+#[test]
+fn hold_gives_the_caller_music_and_the_person_a_reminder() {
+    let mut s = Story::talking();
+    let on_hold = ["note Held(true)", "disconnect", "play C Music", "play A Reminder"];
+    s.wants("ann", Command::Hold).check(&on_hold);
+    s.wants("ann", Command::Hold).check(&[]);
+    assert_eq!(s.call.hears(leg('C')), Hears::Played(Source::Music));
+    s.wants("ann", Command::Resume)
+        .check(&["note Held(false)", "stop C", "stop A", "connect C<A A<C"]);
+    // The same by the telephone's own key.
+    s.happens(DeskInput::LegHeld {
+        leg: leg('A'),
+        held: true,
+    })
+    .check(&["disconnect", "play C Music", "play A Reminder"]);
+    s.happens(DeskInput::LegHeld {
+        leg: leg('A'),
+        held: false,
+    })
+    .check(&["stop C", "stop A", "connect C<A A<C"]);
+}
+
+#[test]
+fn a_muted_person_still_hears_and_the_caller_gets_no_music() {
+    let mut s = Story::talking();
+    s.wants("ann", Command::Mute).check(&["connect C<A A'<C"]);
+    s.wants("ann", Command::Unmute).check(&["connect C<A A<C"]);
+}
+
+#[test]
+fn who_hangs_up_on_a_held_caller_is_rung_back() {
+    let mut s = Story::talking();
+    s.wants("ann", Command::Hold).hangs_up('A').check(&[
+        "note Held(true)",
+        "disconnect",
+        "play C Music",
+        "play A Reminder",
+        "dial B ann1 Caller",
+        "stop C",
+        "stop A",
+        "play C Ringback",
+    ]);
+    s.answers('B')
+        .check(&["note ann has the caller on B", "stop C", "connect C<B B<C"]);
+}
+
+#[test]
+fn a_lost_line_is_told_and_the_group_rings_at_once() {
+    let mut s = Story::talking();
+    s.happens(DeskInput::LegMediaLost { leg: leg('A') }).check(&[
+        "hang up A Failed",
+        "note PersonLost",
+        "dial B ann1 Caller",
+        "disconnect",
+        "say C OneMoment",
+    ]);
+    s.said('C').check(&["stop C", "play C Ringback"]);
+    s.ends('A', LegEnd::Lost).check(&[]);
+    s.refuses('B', 480)
+        .check(&["note NobodyAnswered", "stop C", "say C VoicemailGreeting(Busy)"]);
+}
+
+#[test]
+fn a_third_person_comes_and_the_first_may_leave() {
+    let mut s = Story::talking();
+    s.wants(
+        "ann",
+        Command::Add {
+            to: targets("bob1 bob2"),
+        },
+    )
+    .check(&["dial B bob1 Join", "dial D bob2 Join"]);
+    s.answers('D').check(&[
+        "cancel B AnsweredElsewhere",
+        "note Joined { who: bob, supervision: None }",
+        "connect C<AD A<CD D<CA",
+    ]);
+    assert_eq!(s.try_wants("eve", Command::Leave), Err(ControlError::NotInCall));
+    s.wants("ann", Command::Leave)
+        .check(&["hang up A Staff", "note Left { who: ann }", "connect C<D D<C"]);
+    s.hangs_up('D').check(&["hang up C OtherHungUp", "disconnect"]);
+}
+
+#[test]
+fn a_supervisor_listens_whispers_barges_and_leaves() {
+    let mut s = Story::talking();
+    let how = |how| Command::Supervise {
+        how,
+        at: targets("sue1"),
+    };
+    s.wants("sue", how(Supervision::Listen))
+        .check(&["dial B sue1 Supervise"]);
+    s.answers('B').check(&[
+        "note Joined { who: sue, supervision: Some(Listen) }",
+        "connect C<A A<C B<CA",
+    ]);
+    s.wants("sue", how(Supervision::Whisper)).check(&[
+        "note Joined { who: sue, supervision: Some(Whisper) }",
+        "connect C<A A<CB B<CA",
+    ]);
+    // The supervisor's ear is no hand on the call.
+    assert_eq!(s.try_wants("sue", Command::Hold), Err(ControlError::NotInCall));
+    s.hangs_up('A')
+        .check(&["hang up C OtherHungUp", "hang up B OtherHungUp", "disconnect"]);
+}
+
+#[test]
+fn a_call_that_is_adopted_takes_part_as_it_asked_to() {
+    let mut s = Story::talking();
+    s.happens(DeskInput::Adopt {
+        leg: leg('X'),
+        target: target("bob1"),
+        what: AdoptAs::Instead(leg('A')),
+    })
+    .check(&[
+        "note Transferred { to: bob }",
+        "note bob has the caller on X",
+        "refer A Done",
+        "hang up A Transferred",
+        "connect C<X X<C",
+    ]);
+}

@@ -1,0 +1,125 @@
+//! Callers who wait in a slot, in the queue, or for the tone.
+
+use crate::story::{Story, plan, targets};
+use anteroom_call::desk::{Command, DeskInput};
+use anteroom_call::ring::Fallback;
+
+#[test]
+fn a_parked_caller_is_fetched_by_anybody() {
+    let mut s = Story::talking();
+    s.wants("ann", Command::Park { slot: 3 }).check(&[
+        "refer A Done",
+        "note Parked { slot: 3, by: ann }",
+        "disconnect",
+        "play C Music",
+        "say A ParkedAt(3)",
+    ]);
+    s.said('A').check(&["hang up A Transferred", "stop A"]);
+    s.wants("-", Command::Take { at: targets("bob1") }).check(&[
+        "FreeSlot { slot: 3 }",
+        "dial B bob1 Take",
+        "stop C",
+        "play C Ringback",
+    ]);
+    s.answers('B')
+        .check(&["note bob has the caller on B", "stop C", "connect C<B B<C"]);
+}
+
+#[test]
+fn a_caller_who_is_forgotten_in_a_slot_rings_back_who_parked_them_and_then_the_group() {
+    let mut s = Story::talking();
+    s.wants("ann", Command::Park { slot: 3 })
+        .said('A')
+        .hangs_up('A')
+        .check(&[
+            "refer A Done",
+            "note Parked { slot: 3, by: ann }",
+            "disconnect",
+            "play C Music",
+            "say A ParkedAt(3)",
+            "hang up A Transferred",
+            "stop A",
+        ]);
+    s.seconds(120).check(&[
+        "FreeSlot { slot: 3 }",
+        "dial B ann1 Caller",
+        "stop C",
+        "play C Ringback",
+    ]);
+    s.seconds(25).check(&["cancel B NoAnswer", "dial D ann1 Caller"]);
+}
+
+#[test]
+fn the_queue_tells_the_place_and_a_key_asks_for_a_callback() {
+    let mut s = Story::incoming();
+    s.hand_over("ann1", Fallback::Queue).refuses('A', 486).check(&[
+        "dial A ann1 Caller",
+        "play C Ringback",
+        "note NobodyAnswered",
+        "ReceptionistDone",
+        "note Queued",
+        "JoinQueue",
+        "stop C",
+        "play C Music",
+    ]);
+    let place = |position| DeskInput::QueuePosition {
+        position,
+        wait_ms: Some(90_000),
+    };
+    s.happens(place(2)).check(&[
+        "stop C",
+        "say C QueuePosition { position: 2, wait_min: Some(2), offer_callback: true }",
+    ]);
+    s.said('C').happens(place(1)).check(&["stop C", "play C Music"]);
+    s.happens(DeskInput::QueueTurn(plan("ann1", Fallback::Queue)))
+        .check(&["dial B ann1 Caller"]);
+    s.refuses('B', 486).check(&["note NobodyAnswered", "JoinQueue"]);
+    s.key('C', '1').check(&[
+        "CreateTask(CallbackAsked)",
+        "LeaveQueue",
+        "stop C",
+        "say C CallbackNoted",
+    ]);
+}
+
+#[test]
+fn a_message_is_kept_and_a_breath_is_not() {
+    let greeted = |s: &mut Story| {
+        s.hand_over("", Fallback::Voicemail).check(&[
+            "note NobodyAnswered",
+            "ReceptionistDone",
+            "say C VoicemailGreeting(Busy)",
+        ]);
+        s.said('C').check(&["note LeavingMessage", "record C", "stop C"]);
+        s.seconds(1).happens(DeskInput::Voice { speaks: true });
+    };
+    let mut s = Story::incoming();
+    greeted(&mut s);
+    s.seconds(4)
+        .happens(DeskInput::Voice { speaks: false })
+        .check(&[]);
+    s.seconds(5).check(&[
+        "StopRecording { keep: true }",
+        "CreateTask(Message)",
+        "say C MessageKept",
+    ]);
+    s.said('C').check(&["hang up C Done", "stop C"]);
+
+    let mut s = Story::incoming();
+    greeted(&mut s);
+    s.hangs_up('C').check(&[
+        "StopRecording { keep: false }",
+        "CreateTask(Abandoned)",
+        "Finish(Abandoned)",
+    ]);
+}
+
+#[test]
+fn automation_off_takes_the_caller_from_the_machine() {
+    let mut s = Story::incoming();
+    s.happens(DeskInput::AutomationOff(plan("ann1", Fallback::Receptionist)))
+        .check(&["ReceptionistDone", "dial A ann1 Caller", "play C Ringback"]);
+    // There is no receptionist to come back to.
+    s.refuses('A', 486)
+        .check(&["note NobodyAnswered", "stop C", "say C VoicemailGreeting(Busy)"]);
+}
