@@ -5,9 +5,12 @@ use std::collections::VecDeque;
 
 /// A digit whose packets stop without an end is over after this long (RFC 4733 2.5.2.2 leaves the time open).
 const LOST_END_MS: u64 = 200;
-/// Length of a digit we send, and of the pause after it.
+/// Length of a digit we send of our own, and of the pause after each.
 const SEND_MS: u32 = 100;
 const PAUSE_MS: u32 = 80;
+/// Least and most length of a digit passed on. A duration has 16 bits: 1.3 s at 48 kHz.
+const SEND_MS_MIN: u32 = 60;
+const SEND_MS_MAX: u32 = 1_000;
 /// Times the final packet is sent (RFC 4733 2.5.1.4).
 const END_REPEATS: u8 = 3;
 /// Digits waiting to be sent; further ones are not taken.
@@ -31,6 +34,8 @@ fn code(digit: char) -> Option<u8> {
 pub(crate) struct Press {
     pub(crate) digit: char,
     pub(crate) duration_ms: u32,
+    /// The timestamp of its packets, which tells it from every other.
+    pub(crate) timestamp: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -116,7 +121,11 @@ impl Receiver {
         let c = self.current.take()?;
         self.last = Some(c.timestamp);
         let duration_ms = u32::from(c.duration) * 1000 / clock_hz.max(1000);
-        digit(c.code).map(|digit| Press { digit, duration_ms })
+        digit(c.code).map(|digit| Press {
+            digit,
+            duration_ms,
+            timestamp: c.timestamp,
+        })
     }
 }
 
@@ -145,9 +154,10 @@ pub(crate) enum Sending {
 /// Sends digits one after the other, a packet each 20 ms.
 #[derive(Debug, Default)]
 pub(crate) struct Sender {
-    queue: VecDeque<char>,
-    /// The digit being sent and the milliseconds since it began.
-    now: Option<(char, u32)>,
+    /// Digits and how long each is to be held, in milliseconds.
+    queue: VecDeque<(char, u32)>,
+    /// The digit being sent, its length, and the milliseconds since it began.
+    now: Option<(char, u32, u32)>,
 }
 
 impl Sender {
@@ -156,34 +166,48 @@ impl Sender {
     pub(crate) fn push(&mut self, digits: &str) -> usize {
         let before = self.queue.len();
         let room = QUEUE_MAX.saturating_sub(before);
-        self.queue
-            .extend(digits.chars().filter(|&c| code(c).is_some()).take(room));
+        self.queue.extend(
+            digits
+                .chars()
+                .filter(|&c| code(c).is_some())
+                .take(room)
+                .map(|c| (c, SEND_MS)),
+        );
         self.queue.len() - before
     }
 
-    #[cfg(test)]
-    fn is_idle(&self) -> bool {
+    /// Queues one digit to be held about as long as it was pressed elsewhere.
+    pub(crate) fn push_held(&mut self, digit: char, duration_ms: u32, tick_ms: u32) {
+        if self.queue.len() < QUEUE_MAX && code(digit).is_some() {
+            let ms = duration_ms
+                .clamp(SEND_MS_MIN, SEND_MS_MAX)
+                .next_multiple_of(tick_ms.max(1));
+            self.queue.push_back((digit, ms));
+        }
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
         self.now.is_none() && self.queue.is_empty()
     }
 
     /// Advances by one tick of `tick_ms` at the event clock `clock_hz`.
     pub(crate) fn tick(&mut self, tick_ms: u32, clock_hz: u32) -> Sending {
-        let (key, began) = match self.now {
-            Some((key, at)) => (key, at),
+        let (key, length, began) = match self.now {
+            Some(now) => now,
             None => match self.queue.pop_front() {
-                Some(key) => (key, 0),
+                Some((key, length)) => (key, length, 0),
                 None => return Sending::Nothing,
             },
         };
         let after = began + tick_ms;
-        let repeats_ms = SEND_MS + u32::from(END_REPEATS - 1) * tick_ms;
-        self.now = (after < repeats_ms + PAUSE_MS).then_some((key, after));
+        let repeats_ms = length + u32::from(END_REPEATS - 1) * tick_ms;
+        self.now = (after < repeats_ms + PAUSE_MS).then_some((key, length, after));
         if began >= repeats_ms {
             return Sending::Pause;
         }
-        let duration = after.min(SEND_MS) * (clock_hz / 1000);
+        let duration = after.min(length) * (clock_hz / 1000);
         let [d1, d0] = u16::try_from(duration).unwrap_or(u16::MAX).to_be_bytes();
-        let end = if after >= SEND_MS { 0x80 } else { 0 };
+        let end = if after >= length { 0x80 } else { 0 };
         let payload = [code(key).unwrap_or_default(), end | VOLUME, d1, d0];
         Sending::Event(
             key,

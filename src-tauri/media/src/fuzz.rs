@@ -34,6 +34,7 @@ fn engine() -> Engine {
         receive: Codec::ALL.iter().map(|&c| (c.payload_type(), c)).collect(),
         send: (0, Codec::Pcmu),
         receive_events: vec![(101, 8_000), (110, 48_000)],
+        comfort_noise: true,
         send_events: Some((101, 8_000)),
         remote: Some(source()),
         remote_rtcp: Some(SocketAddr::new(source().ip(), 4_001)),

@@ -16,6 +16,7 @@ mod error;
 mod fuzz;
 mod jitter;
 mod latch;
+pub mod music;
 mod playout;
 mod plc;
 mod ports;
@@ -38,6 +39,8 @@ pub use codec::{Codec, CodecError};
 pub use error::MediaError;
 #[doc(hidden)]
 pub use fuzz::{fuzz_rtp, fuzz_sdp};
-pub use playout::PlayError;
-pub use session::{MediaConfig, MediaEvent, MediaFactory, MediaHandle, MediaSession, SrtpPolicy};
+pub use playout::{Over, PlayError};
+pub use session::{
+    Bridge, MediaConfig, MediaEvent, MediaFactory, MediaHandle, MediaSession, SrtpPolicy, bridge,
+};
 pub use stats::Quality;

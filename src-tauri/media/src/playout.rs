@@ -1,5 +1,6 @@
 //! What is being said to the caller: a bounded queue that can be paused, resumed and dropped without a click.
 
+use crate::engine::looped;
 use anteroom_types::audio::{Frame, SILENCE, samples_to_ms};
 use anteroom_types::{ErrorCode, FRAME_SAMPLES, SayId, UserFacing};
 use std::collections::VecDeque;
@@ -38,6 +39,16 @@ impl UserFacing for PlayError {
     }
 }
 
+/// What becomes of the other side of a bridge while something is played to this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Over {
+    /// It is not heard meanwhile: an announcement, or music on hold.
+    #[default]
+    Replace,
+    /// Both are heard: a whisper, or a recording tone.
+    Mix,
+}
+
 /// What became of a piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Played {
@@ -51,12 +62,15 @@ struct Piece {
     audio: Arc<[i16]>,
     at: usize,
     started: bool,
+    over: Over,
 }
 
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Playout {
     queue: VecDeque<Piece>,
+    /// Played without an end whenever the queue is empty.
+    bed: Option<Piece>,
     waiting: usize,
     paused: bool,
     /// A last faded frame of what was paused or dropped, still to be sent.
@@ -65,18 +79,55 @@ pub(crate) struct Playout {
 }
 
 impl Playout {
-    pub(crate) fn push(&mut self, id: SayId, audio: Arc<[i16]>) -> Result<(), PlayError> {
+    pub(crate) fn push(&mut self, id: SayId, audio: Arc<[i16]>, over: Over) -> Result<(), PlayError> {
         if self.queue.len() >= PIECES_MAX || self.waiting + audio.len() > SAMPLES_MAX {
             return Err(PlayError::Full);
         }
         self.waiting += audio.len();
+        if self.queue.is_empty() && !self.paused && self.tail.is_none() {
+            // The music that this interrupts fades rather than stops.
+            self.tail = self.faded();
+        }
         self.queue.push_back(Piece {
             id,
             audio,
             at: 0,
             started: false,
+            over,
         });
         Ok(())
+    }
+
+    /// Plays `audio` over and over whenever nothing else is to be played, in place of what was looped before.
+    pub(crate) fn set_loop(&mut self, id: SayId, audio: Arc<[i16]>, out: &mut impl FnMut(Played)) {
+        self.stop_loop(out);
+        if audio.is_empty() {
+            out(Played::Started(id));
+            out(Played::Done(id));
+            return;
+        }
+        self.bed = Some(Piece {
+            id,
+            audio,
+            at: 0,
+            started: false,
+            over: Over::Replace,
+        });
+    }
+
+    /// Ends what is looped, after one faded frame if it is being heard.
+    pub(crate) fn stop_loop(&mut self, out: &mut impl FnMut(Played)) {
+        if self.queue.is_empty() && !self.paused && self.bed.is_some() {
+            self.tail = self.faded();
+        }
+        if let Some(b) = self.bed.take() {
+            out(Played::Dropped(b.id, samples_to_ms(b.at)));
+        }
+    }
+
+    /// Whether the next frame would hold nothing of ours.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.tail.is_none() && (self.paused || (self.queue.is_empty() && self.bed.is_none()))
     }
 
     /// Stops after one faded frame. That frame is heard again on [`Self::resume`], and nothing else is.
@@ -100,29 +151,55 @@ impl Playout {
         self.paused = false;
         self.fade_in = false;
         self.waiting = 0;
-        for p in self.queue.drain(..) {
+        for p in self.queue.drain(..).chain(self.bed.take()) {
             out(Played::Dropped(p.id, samples_to_ms(p.at)));
         }
     }
 
     /// The next frame of the piece being heard, faded out.
     fn faded(&self) -> Option<Box<Frame>> {
-        let p = self.queue.front().filter(|p| p.started)?;
+        let p = self.queue.front().or(self.bed.as_ref()).filter(|p| p.started)?;
         let mut frame = Box::new(SILENCE);
-        for (i, (s, v)) in frame.iter_mut().zip(&p.audio[p.at..]).enumerate() {
+        let at = p.at.min(p.audio.len());
+        for (i, (s, v)) in frame.iter_mut().zip(&p.audio[at..]).enumerate() {
             *s = scale(*v, FRAME_SAMPLES - i, FRAME_SAMPLES);
         }
         Some(frame)
     }
 
-    /// The next 20 ms, or `None` when there is nothing to say.
-    pub(crate) fn next(&mut self, out: &mut impl FnMut(Played)) -> Option<Frame> {
+    /// The next 20 ms, and what becomes of what is heard beside it; `None` when there is nothing to say.
+    pub(crate) fn next(&mut self, out: &mut impl FnMut(Played)) -> Option<(Frame, Over)> {
         if let Some(tail) = self.tail.take() {
-            return Some(*tail);
+            return Some((*tail, Over::Replace));
         }
-        if self.paused || self.queue.is_empty() {
+        if self.paused {
             return None;
         }
+        let over = self.queue.front().or(self.bed.as_ref())?.over;
+        let fade_in = std::mem::take(&mut self.fade_in);
+        let mut frame = if self.queue.is_empty() {
+            self.next_of_bed(out)
+        } else {
+            self.next_of_queue(out)
+        };
+        if fade_in {
+            for (i, s) in frame.iter_mut().take(FADE_IN).enumerate() {
+                *s = scale(*s, i, FADE_IN);
+            }
+        }
+        Some((frame, over))
+    }
+
+    fn next_of_bed(&mut self, out: &mut impl FnMut(Played)) -> Frame {
+        let Some(bed) = &mut self.bed else { return SILENCE };
+        if !bed.started {
+            bed.started = true;
+            out(Played::Started(bed.id));
+        }
+        looped(&bed.audio, &mut bed.at)
+    }
+
+    fn next_of_queue(&mut self, out: &mut impl FnMut(Played)) -> Frame {
         let mut frame = SILENCE;
         let mut filled = 0;
         while filled < FRAME_SAMPLES
@@ -142,12 +219,10 @@ impl Playout {
                 self.queue.pop_front();
             }
         }
-        if std::mem::take(&mut self.fade_in) {
-            for (i, s) in frame.iter_mut().take(FADE_IN).enumerate() {
-                *s = scale(*s, i, FADE_IN);
-            }
+        if self.queue.is_empty() {
+            self.fade_in |= self.bed.is_some();
         }
-        Some(frame)
+        frame
     }
 }
 
@@ -168,7 +243,7 @@ mod tests {
     /// Every frame until nothing is left, and what was reported.
     fn drain(p: &mut Playout) -> (Vec<i16>, Vec<Played>) {
         let (mut audio, mut seen) = (Vec::new(), Vec::new());
-        while let Some(f) = p.next(&mut |e| seen.push(e)) {
+        while let Some((f, _)) = p.next(&mut |e| seen.push(e)) {
             audio.extend(f);
         }
         (audio, seen)
@@ -177,8 +252,8 @@ mod tests {
     #[test]
     fn pieces_follow_without_a_gap() {
         let mut p = Playout::default();
-        p.push(SayId(1), ramp(500)).unwrap();
-        p.push(SayId(2), ramp(300)).unwrap();
+        p.push(SayId(1), ramp(500), Over::Replace).unwrap();
+        p.push(SayId(2), ramp(300), Over::Replace).unwrap();
         let (audio, seen) = drain(&mut p);
         assert_eq!(audio.len(), 960);
         assert_eq!((audio[499], audio[500], audio[799], audio[800]), (500, 1, 300, 0));
@@ -197,10 +272,10 @@ mod tests {
     #[test]
     fn a_pause_repeats_at_most_a_frame() {
         let mut p = Playout::default();
-        p.push(SayId(1), ramp(3_200)).unwrap();
+        p.push(SayId(1), ramp(3_200), Over::Replace).unwrap();
         p.next(&mut |_| {}).unwrap();
         p.pause();
-        let tail = p.next(&mut |_| {}).unwrap();
+        let (tail, _) = p.next(&mut |_| {}).unwrap();
         assert_eq!((tail[0], tail[319]), (321, 2));
         assert_eq!(p.next(&mut |_| {}), None);
         p.resume();
@@ -213,8 +288,8 @@ mod tests {
     #[test]
     fn dropping_reports_how_much_was_heard_and_lifts_a_pause() {
         let mut p = Playout::default();
-        p.push(SayId(1), ramp(3_200)).unwrap();
-        p.push(SayId(2), ramp(3_200)).unwrap();
+        p.push(SayId(1), ramp(3_200), Over::Replace).unwrap();
+        p.push(SayId(2), ramp(3_200), Over::Replace).unwrap();
         p.next(&mut |_| {}).unwrap();
         p.next(&mut |_| {}).unwrap();
         p.pause();
@@ -224,7 +299,7 @@ mod tests {
             seen,
             [Played::Dropped(SayId(1), 40), Played::Dropped(SayId(2), 0)]
         );
-        p.push(SayId(3), ramp(320)).unwrap();
+        p.push(SayId(3), ramp(320), Over::Replace).unwrap();
         let (_, seen) = drain(&mut p);
         assert_eq!(seen, [Played::Started(SayId(3)), Played::Done(SayId(3))]);
     }
@@ -232,18 +307,54 @@ mod tests {
     #[test]
     fn the_queue_is_bounded_and_empty_pieces_end_at_once() {
         let mut p = Playout::default();
-        p.push(SayId(0), ramp(0)).unwrap();
+        p.push(SayId(0), ramp(0), Over::Replace).unwrap();
         let (audio, seen) = drain(&mut p);
         assert_eq!(seen, [Played::Started(SayId(0)), Played::Done(SayId(0))]);
         assert_eq!(audio, SILENCE);
         for n in 0..PIECES_MAX as u32 {
-            p.push(SayId(n), ramp(1)).unwrap();
+            p.push(SayId(n), ramp(1), Over::Replace).unwrap();
         }
-        assert_eq!(p.push(SayId(99), ramp(1)), Err(PlayError::Full));
+        assert_eq!(p.push(SayId(99), ramp(1), Over::Replace), Err(PlayError::Full));
         let mut p = Playout::default();
         assert_eq!(
-            p.push(SayId(1), vec![0; SAMPLES_MAX + 1].into()),
+            p.push(SayId(1), vec![0; SAMPLES_MAX + 1].into(), Over::Replace),
             Err(PlayError::Full)
+        );
+    }
+
+    #[test]
+    fn music_plays_on_whenever_nothing_else_does() {
+        let mut p = Playout::default();
+        let mut seen = Vec::new();
+        p.set_loop(SayId(1), ramp(500), &mut |e| seen.push(e));
+        let mut heard = Vec::new();
+        for _ in 0..5 {
+            heard.extend(p.next(&mut |e| seen.push(e)).unwrap().0);
+        }
+        assert_eq!((heard[0], heard[499], heard[500], heard[1_000]), (1, 500, 1, 1));
+        p.push(SayId(2), vec![7; 320].into(), Over::Mix).unwrap();
+        // One faded frame of the music, the piece, then the music again.
+        let faded = p.next(&mut |e| seen.push(e)).unwrap();
+        assert_eq!(faded.1, Over::Replace);
+        assert_eq!(
+            p.next(&mut |e| seen.push(e)).unwrap(),
+            ([7; FRAME_SAMPLES], Over::Mix)
+        );
+        let again = p.next(&mut |e| seen.push(e)).unwrap();
+        assert_eq!((again.0[0], again.1), (0, Over::Replace));
+        assert!(!p.is_idle());
+        p.clear(&mut |e| seen.push(e));
+        p.next(&mut |e| seen.push(e));
+        assert!(p.is_idle());
+        assert_eq!(
+            seen,
+            [
+                Played::Started(SayId(1)),
+                Played::Started(SayId(2)),
+                Played::Done(SayId(2)),
+                // Where in the loop it was.
+                Played::Dropped(SayId(1), samples_to_ms(1_920 % 500)),
+            ]
         );
     }
 }

@@ -51,6 +51,8 @@ pub(crate) struct Agreed {
     pub(crate) receive_events: Vec<(u8, u32)>,
     /// The payload type and clock of the events we send.
     pub(crate) send_events: Option<(u8, u32)>,
+    /// Comfort noise (RFC 3389) may be sent.
+    pub(crate) comfort_noise: bool,
     /// Where the peer wants its RTP; `None` while it wants none (`c=0.0.0.0`).
     pub(crate) remote: Option<SocketAddr>,
     /// Where the peer wants its RTCP.
@@ -331,12 +333,14 @@ pub(crate) fn answer(
             theirs: l.key.clone(),
         });
         let events = s.events_for(codec);
+        let noise = s.comfort_noise && codec.clock_hz() == 8_000;
         let offered = s.effective_direction();
         let agreed = Agreed {
             receive: vec![(pt, codec)],
             send: (pt, codec),
             receive_events: events.into_iter().collect(),
             send_events: events,
+            comfort_noise: noise,
             remote: s.remote(),
             remote_rtcp: s.remote_rtcp(),
             mux: s.mux,
@@ -349,7 +353,6 @@ pub(crate) fn answer(
             suite: k.suite,
             key: k.ours,
         });
-        let noise = s.comfort_noise && codec.clock_hz() == 8_000;
         let mut out = blank(local, v);
         for (i, m) in session.medias.iter().enumerate() {
             if i == index {
@@ -453,6 +456,7 @@ pub(crate) fn accept(answer: &str, local: &Local) -> Result<Agreed, MediaError> 
         send,
         receive_events,
         send_events,
+        comfort_noise: s.comfort_noise && send.1.clock_hz() == 8_000,
         remote: s.remote(),
         remote_rtcp: s.remote_rtcp(),
         mux: s.mux,

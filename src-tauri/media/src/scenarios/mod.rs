@@ -1,5 +1,6 @@
 //! Two engines over a simulated, seeded network in virtual time. One file per behaviour.
 
+mod bridge;
 mod dtmf;
 mod fuzz;
 mod hold;
@@ -13,6 +14,7 @@ mod tones;
 
 use crate::codec::Codec;
 use crate::engine::{Engine, Port, Seed, Timeouts};
+use crate::playout::Over;
 use crate::sdp::{self, Local, Version};
 use crate::session::{MediaEvent, SrtpPolicy};
 use crate::srtp::MasterKey;
@@ -75,7 +77,7 @@ impl End {
 
     pub(super) fn say(&mut self, hz: f64, ms: usize) {
         let audio: Arc<[i16]> = crate::tone::sine(hz, RATE_HZ, 9_000, ms * 16).into();
-        self.engine.play(SayId(1), audio).unwrap();
+        self.engine.play(SayId(1), audio, Over::Replace).unwrap();
     }
 
     /// What was heard between two moments, in milliseconds since the session began.
@@ -93,8 +95,9 @@ pub(super) struct World {
     rng: StdRng,
     under_way: BTreeMap<(u64, u64), (SocketAddr, SocketAddr, Vec<u8>)>,
     sent: u64,
-    /// Every datagram that a sent, in order.
+    /// Every datagram that a sent, in order, and every one that b did.
     pub(super) tap: Vec<Vec<u8>>,
+    pub(super) tap_b: Vec<Vec<u8>>,
 }
 
 pub(super) fn local(port: u16, host: u8, codecs: &[Codec], srtp: SrtpPolicy) -> Local {
@@ -165,6 +168,7 @@ impl World {
             under_way: BTreeMap::new(),
             sent: 0,
             tap: Vec::new(),
+            tap_b: Vec::new(),
         }
     }
 
@@ -239,9 +243,8 @@ impl World {
                     (Port::Rtp, None) => end.address,
                     (Port::Rtcp, _) => SocketAddr::new(ip, end.address.port() + 1),
                 };
-                if n == 0 {
-                    self.tap.push(o.bytes.clone());
-                }
+                let tap = if n == 0 { &mut self.tap } else { &mut self.tap_b };
+                tap.push(o.bytes.clone());
                 out.push((from, o.to, o.bytes));
             }
             for e in std::mem::take(&mut end.engine.events) {

@@ -69,7 +69,7 @@ fn dropping_tells_how_much_was_heard_and_the_next_thing_follows() {
     assert!(tone::is_tone(w.b.heard_ms(1_050, 1_350), 1_500.0, RATE_HZ, 0.9));
     w.a.engine.end(w.now);
     assert_eq!(
-        w.a.engine.play(SayId(9), Arc::from([0i16; 3])),
+        w.a.engine.play(SayId(9), Arc::from([0i16; 3]), Over::Replace),
         Err(crate::PlayError::Ended)
     );
 }

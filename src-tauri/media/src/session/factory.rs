@@ -1,0 +1,148 @@
+//! The factory: the configuration, the clock and the pool of ports.
+
+use super::shared::{Inner, Shared};
+use super::{MediaConfig, MediaSession};
+use crate::engine::{Engine, Seed, Timeouts};
+use crate::error::MediaError;
+use crate::ports::Pool;
+use crate::sdp::{self, Local, Version};
+use crate::srtp::MasterKey;
+use anteroom_types::Mono;
+use rand::Rng as _;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// Makes sessions and owns the pool of ports. Cheap to clone.
+#[derive(Clone)]
+pub struct MediaFactory {
+    inner: Arc<Factory>,
+}
+
+struct Factory {
+    config: MediaConfig,
+    epoch: std::time::Instant,
+    pool: Arc<Pool>,
+}
+
+impl MediaFactory {
+    /// A factory whose [`Mono`] counts from `epoch`.
+    ///
+    /// # Errors
+    /// When the port range holds no pair of ports, no codec is allowed, or the addresses are of different IP versions.
+    pub fn new(config: MediaConfig, epoch: std::time::Instant) -> Result<Self, MediaError> {
+        if config.codecs.is_empty() {
+            return Err(MediaError::Config("no codec is allowed"));
+        }
+        if config.bind.is_ipv4() != config.advertise.is_ipv4() {
+            return Err(MediaError::Config(
+                "the bound and the advertised address are of different IP versions",
+            ));
+        }
+        if config.advertise.is_unspecified() {
+            return Err(MediaError::Config(
+                "the advertised address must be one that callers can reach",
+            ));
+        }
+        let pool = Pool::new(config.ports.clone());
+        if pool.free() == 0 {
+            return Err(MediaError::Config(
+                "the port range holds no even port with an odd one after it",
+            ));
+        }
+        Ok(Self {
+            inner: Arc::new(Factory {
+                config,
+                epoch,
+                pool: Arc::new(pool),
+            }),
+        })
+    }
+
+    /// Sessions that could still be made, as far as ports go.
+    #[must_use]
+    pub fn free_ports(&self) -> usize {
+        self.inner.pool.free()
+    }
+
+    /// Answers an offer.
+    ///
+    /// # Errors
+    /// When the offer cannot be read or nothing in it suits, no port is free, or a codec or encryption cannot be set
+    /// up. See [`MediaError::is_not_acceptable`].
+    pub fn answer(&self, offer: &str) -> Result<(MediaSession, String), MediaError> {
+        // Read first: an offer that does not suit must not cost a port.
+        sdp::parse(offer)?;
+        let session = self.session()?;
+        let answer = session.shared.lock().remote_offer(offer, self.now())?;
+        Ok((session, answer))
+    }
+
+    /// Makes an offer.
+    ///
+    /// # Errors
+    /// When no port is free or encryption cannot be set up.
+    pub fn offer(&self) -> Result<(MediaSession, String), MediaError> {
+        let session = self.session()?;
+        let offer = session.shared.lock().local_offer()?;
+        Ok((session, offer))
+    }
+
+    fn now(&self) -> Mono {
+        Mono::from_duration(
+            Instant::now()
+                .into_std()
+                .saturating_duration_since(self.inner.epoch),
+        )
+    }
+
+    fn session(&self) -> Result<MediaSession, MediaError> {
+        let c = &self.inner.config;
+        let (lease, rtp, rtcp) = self.inner.pool.lease(c.bind)?;
+        let key = || MasterKey::random().ok_or(MediaError::Crypto);
+        let mut rng = rand::rng();
+        let seed = Seed {
+            ssrc: rng.random(),
+            seq: rng.random(),
+            timestamp: rng.random(),
+            cname: format!("{:016x}", rng.random::<u64>()),
+            phase: rng.random(),
+        };
+        let local = Local {
+            advertise: c.advertise,
+            rtp_port: lease.port(),
+            codecs: c.codecs.clone(),
+            srtp: c.srtp,
+            keys: [key()?, key()?],
+        };
+        let timeouts = Timeouts {
+            first_packet_ms: c.first_packet_timeout_ms,
+            silence_ms: c.silence_timeout_ms,
+        };
+        let inner = Inner {
+            engine: Engine::new(timeouts, seed, self.now()),
+            local,
+            // RFC 8866 5.2 wants a number that is likely unique; 62 bits keep within what peers read.
+            version: Version {
+                id: rng.random::<u64>() >> 2,
+                version: 0,
+            },
+            offered: false,
+            listeners: Arc::from([]),
+        };
+        let shared = Arc::new(Shared {
+            inner: Mutex::new(inner),
+            sockets: OnceLock::new(),
+            stop: Notify::new(),
+            stopped: AtomicBool::new(false),
+            epoch: self.inner.epoch,
+        });
+        Ok(MediaSession {
+            shared,
+            lease,
+            rtp,
+            rtcp,
+        })
+    }
+}

@@ -1,0 +1,167 @@
+//! The task of a running session: it paces the engine, reads its sockets and passes its events on.
+
+use super::MediaEvent;
+use super::shared::Shared;
+use crate::engine::Port;
+use crate::ports::Lease;
+use anteroom_types::FRAME_MS;
+use anteroom_types::limits::RTP_DATAGRAM_BYTES_MAX;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// Places in the queue of events. Ticks stop taking places when only [`EVENTS_RESERVE`] are left.
+pub(super) const EVENTS_QUEUED_MAX: usize = 96;
+/// Places kept for events that are no ticks.
+const EVENTS_RESERVE: usize = 32;
+/// Events that are no ticks kept beside a full queue; the oldest goes when there are more.
+const EVENTS_BACKLOG_MAX: usize = 128;
+/// Datagrams read in one go before the pacing is looked at again.
+const DATAGRAMS_AT_ONCE: usize = 32;
+/// A stall longer than this is skipped; a shorter one is made up for by sending the frames that are due at once.
+const STALL: Duration = Duration::from_millis(200);
+
+/// The events on their way to the consumer.
+struct Outbox {
+    tx: mpsc::Sender<MediaEvent>,
+    backlog: VecDeque<MediaEvent>,
+}
+
+impl Outbox {
+    /// Passes on what there is room for; returns how many ticks there was none for.
+    fn pass(&mut self, events: &mut Vec<MediaEvent>) -> u64 {
+        let mut dropped = 0;
+        while !self.backlog.is_empty()
+            && let Ok(place) = self.tx.try_reserve()
+            && let Some(e) = self.backlog.pop_front()
+        {
+            place.send(e);
+        }
+        for e in events.drain(..) {
+            let tick = matches!(e, MediaEvent::Tick { .. });
+            if tick && self.tx.capacity() <= EVENTS_RESERVE {
+                dropped += 1;
+            } else if self.backlog.is_empty()
+                && let Ok(place) = self.tx.try_reserve()
+            {
+                place.send(e);
+            } else if !tick && !self.tx.is_closed() {
+                if self.backlog.len() >= EVENTS_BACKLOG_MAX {
+                    self.backlog.pop_front();
+                }
+                self.backlog.push_back(e);
+            }
+        }
+        dropped
+    }
+}
+
+pub(super) struct Task {
+    shared: Arc<Shared>,
+    out: Outbox,
+    _lease: Lease,
+}
+
+impl Task {
+    pub(super) fn new(shared: Arc<Shared>, tx: mpsc::Sender<MediaEvent>, lease: Lease) -> Self {
+        let out = Outbox {
+            tx,
+            backlog: VecDeque::new(),
+        };
+        Self {
+            shared,
+            out,
+            _lease: lease,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let frame = Duration::from_millis(u64::from(FRAME_MS));
+        let mut due = Instant::now() + frame;
+        let mut buf = vec![0u8; RTP_DATAGRAM_BYTES_MAX + 1];
+        let shared = Arc::clone(&self.shared);
+        let Some(sockets) = shared.sockets.get() else {
+            return;
+        };
+        while !self.shared.stopped.load(Ordering::Acquire) {
+            tokio::select! {
+                biased;
+                () = self.shared.stop.notified() => {}
+                () = tokio::time::sleep_until(due) => {
+                    let late = Instant::now().saturating_duration_since(due);
+                    if late > STALL {
+                        let frames = u32::try_from(late.as_millis() / frame.as_millis()).unwrap_or(u32::MAX);
+                        self.shared.lock().engine.skip(frames);
+                        due += frame * frames;
+                    }
+                    due += frame;
+                    self.tick();
+                }
+                r = sockets.rtp.readable() => if r.is_ok() { self.read(Port::Rtp, &sockets.rtp, &mut buf) },
+                r = sockets.rtcp.readable() => if r.is_ok() { self.read(Port::Rtcp, &sockets.rtcp, &mut buf) },
+            }
+        }
+        let now = self.shared.now();
+        let (outgoing, mut events) = shared.with(|inner| {
+            inner.engine.end(now);
+            (
+                std::mem::take(&mut inner.engine.outgoing),
+                std::mem::take(&mut inner.engine.events),
+            )
+        });
+        shared.send(&outgoing);
+        self.out.pass(&mut events);
+    }
+
+    fn tick(&mut self) {
+        let now = self.shared.now();
+        let (mut outgoing, mut events, heard, listeners) = self.shared.with(|inner| {
+            inner.engine.tick(now);
+            (
+                std::mem::take(&mut inner.engine.outgoing),
+                std::mem::take(&mut inner.engine.events),
+                inner.engine.rx,
+                Arc::clone(&inner.listeners),
+            )
+        });
+        self.shared.send(&outgoing);
+        for listener in listeners.iter() {
+            if let Some(peer) = listener.peer.upgrade() {
+                peer.lock().engine.heard_frame(listener.link, heard);
+            }
+        }
+        let dropped = self.out.pass(&mut events);
+        outgoing.clear();
+        let mut inner = self.shared.lock();
+        inner.engine.ticks_dropped(dropped);
+        // The emptied vectors go back, so that a session in its stride allocates nothing for them.
+        if inner.engine.outgoing.is_empty() {
+            inner.engine.outgoing = outgoing;
+        }
+        if inner.engine.events.is_empty() {
+            inner.engine.events = events;
+        }
+    }
+
+    fn read(&self, port: Port, socket: &UdpSocket, buf: &mut [u8]) {
+        for _ in 0..DATAGRAMS_AT_ONCE {
+            // An error such as a refused port comes from an earlier datagram of ours and says nothing about the next.
+            let Ok((n, from)) = socket.try_recv_from(buf) else {
+                return;
+            };
+            let now = self.shared.now();
+            self.shared
+                .with(|i| i.engine.datagram(port, canonical(from), &buf[..n], now));
+        }
+    }
+}
+
+/// IPv4 in IPv6's clothes, as a dual-stack socket gives it, compares equal to IPv4 as descriptions write it.
+fn canonical(a: SocketAddr) -> SocketAddr {
+    SocketAddr::new(a.ip().to_canonical(), a.port())
+}
