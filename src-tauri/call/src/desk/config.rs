@@ -84,7 +84,7 @@ impl Default for DeskConfig {
             answer: AnswerPolicy::WaitForSentence,
             without_receptionist: Fallback::Voicemail,
             decide_ms_max: 15_000,
-            start_ms_max: 2_000,
+            start_ms_max: 1_500,
             announce_ms_max: 30_000,
             transfer_ms: 25_000,
             recall_ms: 25_000,

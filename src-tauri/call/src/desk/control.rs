@@ -278,6 +278,10 @@ impl DeskCall {
             Some(leg) => leg,
             None => self.talking_leg(by)?,
         };
+        // Who was asked and leaves does not take the caller.
+        if self.consulted_decides(leg, false) {
+            return Ok(());
+        }
         let t = self.talk()?;
         let host = t.host;
         if leg == host && t.bridge.another(t.guest, host).is_none() {

@@ -32,7 +32,9 @@ impl DeskCall {
         if leg != self.waiting() {
             return;
         }
-        match self.phase {
+        match &mut self.phase {
+            // Music in between, however often the place changes.
+            Phase::Queued(q) => q.tell_at = self.now.plus_ms(self.config.position_every_ms.max(1_000)),
             Phase::Farewell => self.close(DropWhy::Done),
             Phase::Message(None) => {
                 self.phase = Phase::Message(Some(Message::begin(self.config.voicemail, self.now)));

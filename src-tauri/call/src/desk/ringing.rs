@@ -17,9 +17,15 @@ impl DeskCall {
             return;
         }
         self.task_made |= h.task_made;
-        self.briefing = h.briefing;
+        // Who is called by staff is asked by staff.
+        self.briefing = match self.direction {
+            Direction::Incoming => h.briefing,
+            Direction::Outgoing => Briefing::Screen,
+        };
         self.urgent = h.urgent;
-        self.sentence_until = h.sentence_ms.map(|ms| {
+        // Who placed the call hears no receptionist.
+        let sentence_ms = h.sentence_ms.filter(|_| self.receptionist);
+        self.sentence_until = sentence_ms.map(|ms| {
             let ms = ms.min(self.config.announce_ms_max);
             self.now.plus_ms(ms + self.config.start_ms_max)
         });
@@ -27,7 +33,7 @@ impl DeskCall {
         if self.direction == Direction::Incoming {
             self.group = Some(h.plan.clone());
         }
-        self.ring(&h.plan, h.briefing, DialFor::Caller, false);
+        self.ring(&h.plan, self.briefing, DialFor::Caller, false);
     }
 
     /// Rings by a plan. Whoever else is in the call beside the one who waits must be gone before.

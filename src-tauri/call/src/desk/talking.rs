@@ -173,7 +173,17 @@ impl DeskCall {
             t.guest = new;
             self.guest = Some(new);
         }
-        self.set_part(new, Part::Talks);
+        let mut part = Part::Talks;
+        if let Some(c) = &mut t.consult
+            && c.stage.answered() == Some(old)
+        {
+            c.stage = ConsultStage::Talks { leg: new };
+            part = Part::Consulted;
+        }
+        if let Some(Part::Supervises(how)) = self.part(old) {
+            part = Part::Supervises(how);
+        }
+        self.set_part(new, part);
         self.refer(old, ReferStatus::Done);
         self.drop_leg(old, DropWhy::Transferred);
     }

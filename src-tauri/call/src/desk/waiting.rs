@@ -57,16 +57,16 @@ impl DeskCall {
         self.fall_back(instead, None);
     }
 
-    /// Tells a queuing caller their place, when it is time and known.
+    /// Tells a queuing caller their place, when it is time and known. What is being said is not cut short.
     fn tell_position(&mut self) {
         let guest = self.waiting();
+        if self.is_spoken_to(guest) {
+            return;
+        }
         let Phase::Queued(q) = &mut self.phase else { return };
         let Some((position, wait_ms)) = q.place.filter(|_| self.now >= q.tell_at) else {
             return;
         };
-        q.tell_at = self
-            .now
-            .plus_ms(self.config.position_every_ms.max(self.config.start_ms_max));
         let minutes = |ms: u64| u16::try_from(ms.div_ceil(MINUTE_MS)).unwrap_or(u16::MAX);
         self.say(
             guest,
@@ -134,7 +134,10 @@ impl DeskCall {
                 None => Some(r.step_until.min(r.total_until)),
             },
             Phase::Queued(q) => {
-                let tell = q.place.map(|_| q.tell_at);
+                let tell = q
+                    .place
+                    .filter(|_| !self.is_spoken_to(self.waiting()))
+                    .map(|_| q.tell_at);
                 self.queue_until.into_iter().chain(tell).min()
             }
             Phase::Talking(t) => {
