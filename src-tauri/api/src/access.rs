@@ -65,6 +65,8 @@ impl Access {
 pub enum RouteId {
     /// The page.
     Page,
+    /// The same page, opened at the handset.
+    HandsetPage,
     /// Its scripts, styles and fonts.
     Asset,
     /// Whether the process lives.
@@ -81,6 +83,18 @@ pub enum RouteId {
     SessionEnd,
     /// The live event stream (WebSocket).
     Events,
+    /// SIP over WebSocket (RFC 7118).
+    Sip,
+    /// What the asker's browser needs to be a telephone.
+    Handset,
+    /// Everybody a call can be given to.
+    People,
+    /// What somebody at the desk does with a call.
+    Desk,
+    /// How the kill switch stands.
+    AutomationRead,
+    /// The kill switch.
+    AutomationSet,
     /// The engine's state.
     State,
     /// The health report in detail.
@@ -110,6 +124,8 @@ pub struct RouteRule {
     pub access: Access,
 }
 
+/// Those who answer the telephone.
+const DESK: Access = Access::Roles(&[Role::FrontDesk, Role::Manager]);
 const STAFF: Access = Access::Roles(&[Role::FrontDesk, Role::Manager, Role::Admin]);
 const RECORD: Access = Access::Roles(&[Role::FrontDesk, Role::Manager, Role::Auditor]);
 const KNOWLEDGE: Access = Access::Roles(&Role::ALL);
@@ -128,6 +144,7 @@ const fn row(id: RouteId, method: Method, path: &'static str, access: Access) ->
 /// that and do not get the record; the front desk and managers do, auditors read the record but not the live stream.
 pub const ROUTES: &[RouteRule] = &[
     row(RouteId::Page, Method::Get, "/", Access::Anyone),
+    row(RouteId::HandsetPage, Method::Get, "/handset", Access::Anyone),
     row(RouteId::Asset, Method::Get, "/assets/{file}", Access::Anyone),
     row(RouteId::Health, Method::Get, "/health", Access::Anyone),
     row(RouteId::Ready, Method::Get, "/ready", Access::Anyone),
@@ -150,12 +167,13 @@ pub const ROUTES: &[RouteRule] = &[
         "/api/v1/session",
         Access::SignedIn,
     ),
-    row(
-        RouteId::Events,
-        Method::Get,
-        "/api/v1/events",
-        Access::Roles(&[Role::FrontDesk, Role::Manager]),
-    ),
+    row(RouteId::Events, Method::Get, "/api/v1/events", DESK),
+    row(RouteId::Sip, Method::Get, "/sip", DESK),
+    row(RouteId::Handset, Method::Get, "/api/v1/handset", DESK),
+    row(RouteId::People, Method::Get, "/api/v1/people", DESK),
+    row(RouteId::Desk, Method::Post, "/api/v1/calls/{id}/desk", DESK),
+    row(RouteId::AutomationRead, Method::Get, "/api/v1/automation", STAFF),
+    row(RouteId::AutomationSet, Method::Post, "/api/v1/automation", STAFF),
     row(RouteId::State, Method::Get, "/api/v1/state", STAFF),
     row(RouteId::HealthDetail, Method::Get, "/api/v1/health", MACHINE),
     row(RouteId::Calls, Method::Get, "/api/v1/calls", RECORD),
@@ -186,7 +204,8 @@ mod tests {
     fn nobody_reads_the_api_without_signing_in() {
         for r in ROUTES {
             let open = r.access.allows(None);
-            let may_be_open = !r.path.starts_with("/api/") || r.id == RouteId::SessionStart;
+            let may_be_open =
+                !(r.path.starts_with("/api/") || r.id == RouteId::Sip) || r.id == RouteId::SessionStart;
             assert!(!open || may_be_open, "{} is open to anybody", r.path);
         }
     }
@@ -209,7 +228,17 @@ mod tests {
         ] {
             assert_eq!(may(id), [FrontDesk, Manager, Auditor], "{id:?}");
         }
-        assert_eq!(may(RouteId::Events), [FrontDesk, Manager]);
+        for id in [
+            RouteId::Events,
+            RouteId::Sip,
+            RouteId::Handset,
+            RouteId::People,
+            RouteId::Desk,
+        ] {
+            assert_eq!(may(id), [FrontDesk, Manager], "{id:?}");
+        }
+        // Whoever looks after the machine must be able to stop it, too.
+        assert_eq!(may(RouteId::AutomationSet), [FrontDesk, Manager, Admin]);
         assert_eq!(may(RouteId::HealthDetail), [Manager, Admin]);
         assert_eq!(may(RouteId::Metrics), []);
     }

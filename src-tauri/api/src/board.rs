@@ -3,6 +3,7 @@
 //! The engine feeds every call event through [`LiveBoard`], which numbers it, keeps what a snapshot needs and a bounded
 //! tail of past events for clients that come back.
 
+use crate::desk::{CallDesk, PEOPLE_MAX, Person};
 use crate::live::{EngineState, LiveBody, LiveCall, LiveEvent, Snapshot};
 use crate::record::{CallSummary, TaskDto, TaskStatus};
 use anteroom_types::{CallEvent, CallId, Decision, EventKind, Side, TraceId, Wall};
@@ -27,6 +28,8 @@ pub struct LiveBoard {
     calls: BTreeMap<CallId, VecDeque<CallEvent<String>>>,
     recent: VecDeque<CallSummary>,
     tasks: VecDeque<TaskDto>,
+    desk: BTreeMap<CallId, CallDesk>,
+    people: Vec<Person>,
     tail: VecDeque<LiveEvent>,
 }
 
@@ -41,6 +44,8 @@ impl LiveBoard {
             calls: BTreeMap::new(),
             recent: VecDeque::new(),
             tasks: VecDeque::new(),
+            desk: BTreeMap::new(),
+            people: Vec::new(),
             tail: VecDeque::new(),
         };
         for task in open_tasks {
@@ -84,6 +89,24 @@ impl LiveBoard {
         self.publish(LiveBody::Task { task })
     }
 
+    /// Where a call stands at the desk. Returns nothing when that changes nothing, or when the call is not in progress.
+    pub fn set_desk(&mut self, desk: CallDesk) -> Option<LiveEvent> {
+        if !self.calls.contains_key(&desk.call) || self.desk.get(&desk.call) == Some(&desk) {
+            return None;
+        }
+        self.desk.insert(desk.call, desk.clone());
+        Some(self.publish(LiveBody::Desk { desk }))
+    }
+
+    /// Everybody a call can be given to, of whom at most [`PEOPLE_MAX`] are kept. Returns nothing when nothing changed.
+    pub fn set_people(&mut self, mut people: Vec<Person>) -> Option<LiveEvent> {
+        people.truncate(PEOPLE_MAX);
+        (people != self.people).then(|| {
+            self.people.clone_from(&people);
+            self.publish(LiveBody::People { people })
+        })
+    }
+
     /// Everything a screen needs to start, at `now`.
     #[must_use]
     pub fn snapshot(&self, now: Wall) -> Snapshot {
@@ -102,6 +125,8 @@ impl LiveBoard {
                 .collect(),
             tasks: self.tasks.iter().cloned().collect(),
             recent: self.recent.iter().cloned().collect(),
+            desk: self.desk.values().cloned().collect(),
+            people: self.people.clone(),
         }
     }
 
@@ -133,6 +158,7 @@ impl LiveBoard {
         if matches!(event.kind, EventKind::Ended { .. })
             && let Some(events) = self.calls.remove(&event.call)
         {
+            self.desk.remove(&event.call);
             if self.recent.len() == RECENT_CALLS_MAX {
                 self.recent.pop_back();
             }
@@ -243,6 +269,7 @@ pub fn summarise(events: &[CallEvent<String>]) -> Option<CallSummary> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desk::{DeskStage, PersonState};
     use crate::live::{RecogniserHealth, RecogniserState};
     use anteroom_types::{EndReason, Mono, TaskId, TaskKind, TurnId};
 
@@ -401,6 +428,44 @@ mod tests {
             "a number from the future is another run's"
         );
         assert_eq!(b.since(TraceId::new(Wall(2), 2), 3_000), None);
+    }
+
+    #[test]
+    fn the_desk_goes_with_its_call() {
+        let desk = |call| CallDesk {
+            call: CallId::new(Wall(5), call),
+            stage: DeskStage::Automation,
+            brief: None,
+            legs: vec![],
+            listeners: vec![],
+        };
+        let mut b = board();
+        assert!(b.set_desk(desk(1)).is_none(), "there is no such call");
+        b.call_event(event(1, 1, heard("hello")));
+        assert_eq!(b.set_desk(desk(1)).unwrap().seq, 2);
+        assert!(b.set_desk(desk(1)).is_none(), "nothing changed");
+        assert_eq!(b.snapshot(Wall(9)).desk.len(), 1);
+        b.call_event(event(1, 2, ended()));
+        assert!(b.snapshot(Wall(9)).desk.is_empty());
+    }
+
+    #[test]
+    fn people_are_published_when_they_change() {
+        let person = |state| Person {
+            user: "anna".into(),
+            name: "Anna".into(),
+            state,
+            devices: vec![],
+        };
+        let mut b = board();
+        assert!(b.set_people(vec![]).is_none());
+        assert!(b.set_people(vec![person(PersonState::Free)]).is_some());
+        assert!(b.set_people(vec![person(PersonState::Free)]).is_none());
+        assert!(
+            b.set_people(vec![person(PersonState::Talking); PEOPLE_MAX + 1])
+                .is_some()
+        );
+        assert_eq!(b.snapshot(Wall(9)).people.len(), PEOPLE_MAX);
     }
 
     #[test]

@@ -11,6 +11,7 @@
 
 pub mod access;
 pub mod board;
+pub mod desk;
 pub mod error;
 pub mod health;
 pub mod live;
@@ -20,6 +21,11 @@ pub mod session;
 
 pub use access::{Access, ROUTES, Role, RouteId, RouteRule};
 pub use board::LiveBoard;
+pub use desk::{
+    Automation, AutomationRequest, Brief, BriefLine, BriefingKind, CallDesk, DeskCommand, DeskDone, DeskLeg,
+    DeskStage, Device, DeviceKind, Handset, IceServer, LegParty, LegQuality, MediaPath, PeoplePage, Person,
+    PersonState, Who,
+};
 pub use error::ApiError;
 pub use health::{Check, CheckStatus, HealthReport};
 pub use live::{

@@ -4,6 +4,7 @@
 //! comes back says which it saw last (`?epoch=…&after=…`) and gets [`ServerMessage::Resumed`] and what it missed, or a new
 //! snapshot when that is too long ago. One that cannot keep up gets a new snapshot too, so nothing is ever missed for good.
 
+use crate::desk::{CallDesk, Person};
 use crate::record::{CallSummary, TaskDto};
 use anteroom_types::{CallEvent, CallId, TraceId, Wall};
 use schemars::JsonSchema;
@@ -36,6 +37,16 @@ pub enum LiveBody {
     Task {
         /// The task as it is now.
         task: TaskDto,
+    },
+    /// Where a call stands at the desk changed.
+    Desk {
+        /// The whole of it.
+        desk: CallDesk,
+    },
+    /// Somebody came, went, was rung or took a call.
+    People {
+        /// Everybody.
+        people: Vec<Person>,
     },
 }
 
@@ -143,6 +154,10 @@ pub struct Snapshot {
     pub tasks: Vec<TaskDto>,
     /// Calls that ended in this run, newest first, at most [`crate::board::RECENT_CALLS_MAX`].
     pub recent: Vec<CallSummary>,
+    /// Where calls in progress stand at the desk.
+    pub desk: Vec<CallDesk>,
+    /// Everybody a call can be given to.
+    pub people: Vec<Person>,
 }
 
 /// What the server sends. The client sends nothing but what the protocol itself needs.

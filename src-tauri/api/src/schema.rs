@@ -1,8 +1,9 @@
 //! The JSON schema of everything that crosses the wire.
 
 use crate::{
-    ApiError, CallDetail, CallsPage, CallsQuery, EntryDetail, HealthReport, SearchRequest, ServerMessage,
-    SessionInfo, SessionRequest, TasksPage,
+    ApiError, Automation, AutomationRequest, CallDetail, CallsPage, CallsQuery, DeskCommand, DeskDone,
+    EntryDetail, Handset, HealthReport, PeoplePage, SearchRequest, ServerMessage, SessionInfo,
+    SessionRequest, TasksPage,
 };
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
@@ -21,6 +22,12 @@ pub fn document() -> Value {
     g.subschema_for::<TasksPage>();
     g.subschema_for::<EntryDetail>();
     g.subschema_for::<HealthReport>();
+    g.subschema_for::<Handset>();
+    g.subschema_for::<PeoplePage>();
+    g.subschema_for::<DeskCommand>();
+    g.subschema_for::<DeskDone>();
+    g.subschema_for::<Automation>();
+    g.subschema_for::<AutomationRequest>();
     g.subschema_for::<ApiError>();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",

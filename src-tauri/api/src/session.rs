@@ -28,6 +28,8 @@ impl fmt::Debug for SessionRequest {
 pub struct SessionInfo {
     /// In which role.
     pub role: Role,
+    /// Which user that is; none when the code belongs to nobody in particular.
+    pub user: Option<String>,
     /// Until when.
     pub expires_at: Wall,
 }

@@ -229,6 +229,9 @@ pub struct WebSection {
 pub struct PagePasscode {
     /// `front_desk`, `manager`, `admin` or `auditor`.
     pub role: Spanned<String>,
+    /// Which user of the desk its holder is; without, it belongs to nobody in particular.
+    #[serde(default)]
+    pub user: Option<String>,
     /// What `anteroom passcode` printed.
     pub hash: String,
 }

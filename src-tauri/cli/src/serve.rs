@@ -86,6 +86,7 @@ fn web_config(config: &Config, place: &Place) -> Result<WebConfig, Problem> {
         };
         Passcode {
             role,
+            user: p.user.clone(),
             phc: p.hash.clone(),
         }
     });

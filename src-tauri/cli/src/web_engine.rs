@@ -1,13 +1,13 @@
 //! The seam between the web server and the engine.
 
 use anteroom_api::{
-    ApiError, CallDetail, CallsPage, CallsQuery, EntryDetail, HealthReport, LiveEvent, SearchRequest,
-    Snapshot, TasksPage,
+    ApiError, Automation, CallDetail, CallsPage, CallsQuery, DeskCommand, DeskDone, EntryDetail, Handset,
+    HealthReport, LiveEvent, PeoplePage, SearchRequest, Snapshot, TasksPage, Who,
 };
 use anteroom_appliance::Engine;
 use anteroom_appliance::records;
 use anteroom_types::{CallId, EntryId, TraceId};
-use anteroom_web::Answer;
+use anteroom_web::{Answer, SipPeer, SipSocket};
 use tokio::sync::broadcast;
 
 /// The engine, as the web server sees it.
@@ -44,6 +44,28 @@ impl anteroom_web::Engine for WebEngine {
     fn tasks(&self) -> Answer<'_, TasksPage> {
         let store = self.0.store();
         blocking(move || records::tasks_page(&store))
+    }
+    fn sip_socket(&self, peer: SipPeer) -> Option<SipSocket> {
+        let (to_engine, from_engine) = self.0.sip_socket(peer.addr, peer.secure, &peer.who)?;
+        Some(SipSocket {
+            to_engine,
+            from_engine,
+        })
+    }
+    fn handset(&self, who: Who) -> Answer<'_, Handset> {
+        Box::pin(self.0.handset(who))
+    }
+    fn people(&self) -> Answer<'_, PeoplePage> {
+        Box::pin(self.0.people())
+    }
+    fn desk(&self, who: Who, call: CallId, command: DeskCommand) -> Answer<'_, DeskDone> {
+        Box::pin(self.0.desk(who, call, command))
+    }
+    fn automation(&self) -> Answer<'_, Automation> {
+        Box::pin(self.0.automation())
+    }
+    fn set_automation(&self, who: Who, on: bool) -> Answer<'_, Automation> {
+        Box::pin(self.0.set_automation(who, on))
     }
     fn entry(&self, id: EntryId, version: u32) -> Answer<'_, EntryDetail> {
         let store = self.0.store();

@@ -36,6 +36,8 @@ pub enum TlsMode {
 pub struct Passcode {
     /// In which role its holder is signed in.
     pub role: Role,
+    /// Which user its holder is, for the desk; none when it belongs to nobody in particular.
+    pub user: Option<String>,
     /// The hash in PHC form, `$argon2id$v=19$m=…`; see [`hash_passcode`].
     pub phc: String,
 }
@@ -127,6 +129,7 @@ mod tests {
             metrics_token: Some("canary-token".into()),
             passcodes: vec![Passcode {
                 role: Role::Admin,
+                user: None,
                 phc: "$argon2id$canary".into(),
             }],
             ..WebConfig::default()

@@ -1,16 +1,45 @@
 //! What the server asks of the engine. The composition root implements it.
 
 use anteroom_api::{
-    ApiError, CallDetail, CallsPage, CallsQuery, EngineState, EntryDetail, HealthReport, LiveEvent,
-    SearchRequest, Snapshot, TasksPage,
+    ApiError, Automation, CallDetail, CallsPage, CallsQuery, DeskCommand, DeskDone, EngineState, EntryDetail,
+    Handset, HealthReport, LiveEvent, PeoplePage, SearchRequest, Snapshot, TasksPage, Who,
 };
 use anteroom_types::{CallId, EntryId, TraceId};
+use axum::body::Bytes;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc};
 
 /// An answer that takes a moment.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, ApiError>> + Send + 'a>>;
+
+/// Most SIP messages that may wait in one direction of a [`SipSocket`].
+pub const SIP_QUEUE_MAX: usize = 256;
+
+/// Whose SIP socket it is.
+#[derive(Debug, Clone)]
+pub struct SipPeer {
+    /// The other end of the connection.
+    pub addr: SocketAddr,
+    /// Whether it is TLS all the way to this server.
+    pub secure: bool,
+    /// The session it belongs to. It closes with the session.
+    pub who: Who,
+}
+
+/// A browser's SIP connection, as the engine gives it. One item is one WebSocket message: one SIP message, or a keep-alive.
+///
+/// Both queues are bounded (at most [`SIP_QUEUE_MAX`]). When `to_engine` is full the browser is not read from; when that
+/// lasts, the connection is closed. When `from_engine` is full the engine decides: dropping the connection is right, since
+/// WebSocket is a reliable transport. Either side ends the connection by dropping its ends.
+#[derive(Debug)]
+pub struct SipSocket {
+    /// From the browser.
+    pub to_engine: mpsc::Sender<Bytes>,
+    /// To the browser.
+    pub from_engine: mpsc::Receiver<Bytes>,
+}
 
 /// The engine, as the server sees it.
 ///
@@ -39,6 +68,19 @@ pub trait Engine: Send + Sync + 'static {
     fn call(&self, id: CallId) -> Answer<'_, CallDetail>;
     /// Open tasks.
     fn tasks(&self) -> Answer<'_, TasksPage>;
+    /// A browser opens SIP over WebSocket; none when browser handsets are not available. Must not block.
+    fn sip_socket(&self, peer: SipPeer) -> Option<SipSocket>;
+    /// What the asker's browser needs to be a telephone.
+    fn handset(&self, who: Who) -> Answer<'_, Handset>;
+    /// Everybody a call can be given to.
+    fn people(&self) -> Answer<'_, PeoplePage>;
+    /// Somebody at the desk does something with a call. The server has checked limits and the asker's role; whether the
+    /// call is theirs is for the engine to know.
+    fn desk(&self, who: Who, call: CallId, command: DeskCommand) -> Answer<'_, DeskDone>;
+    /// How the kill switch stands.
+    fn automation(&self) -> Answer<'_, Automation>;
+    /// The kill switch: from off, no caller is answered by the machine, and calls in progress go to people.
+    fn set_automation(&self, who: Who, on: bool) -> Answer<'_, Automation>;
     /// One version of an entry.
     fn entry(&self, id: EntryId, version: u32) -> Answer<'_, EntryDetail>;
 }

@@ -89,7 +89,7 @@ pub(crate) async fn outer(State(shared): State<Arc<Shared>>, request: Request, n
     );
     set(
         HeaderName::from_static("permissions-policy"),
-        "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+        "camera=(), geolocation=(), microphone=(self), payment=(), usb=()",
     );
     if is_api || !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -10,6 +10,7 @@
 
 mod assets;
 mod config;
+mod desk;
 mod engine;
 mod error;
 mod events;
@@ -22,9 +23,10 @@ mod router;
 mod server;
 mod sessions;
 mod signin;
+mod sip;
 mod tls;
 
 pub use config::{Passcode, TlsMode, WebConfig, hash_passcode};
-pub use engine::{Answer, Engine};
+pub use engine::{Answer, Engine, SIP_QUEUE_MAX, SipPeer, SipSocket};
 pub use error::{PasscodeError, WebStartError};
 pub use server::{Bound, SignInLink, WebHandle, bind, serve};

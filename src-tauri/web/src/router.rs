@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::limiter::Limiter;
 use crate::reply::{self, Refusal};
 use crate::sessions::Sessions;
-use crate::{events, guard, handlers, signin};
+use crate::{desk, events, guard, handlers, signin, sip};
 use anteroom_api::{ROUTES, RouteId};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -24,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) hashing: Arc<Semaphore>,
     /// Places for live listeners; when all are taken the next is refused.
     pub(crate) listeners: Arc<Semaphore>,
+    /// Places for browser handsets; when all are taken the next is refused.
+    pub(crate) handsets: Arc<Semaphore>,
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) metrics_token: Option<String>,
     pub(crate) session_length: Duration,
@@ -43,7 +45,7 @@ impl Shared {
 /// What answers a route. Exhaustive: a new row does not compile without its handler.
 fn handler(id: RouteId, filter: axum::routing::MethodFilter) -> MethodRouter<Arc<Shared>> {
     match id {
-        RouteId::Page => on(filter, handlers::page),
+        RouteId::Page | RouteId::HandsetPage => on(filter, handlers::page),
         RouteId::Asset => on(filter, handlers::asset),
         RouteId::Health => on(filter, handlers::health),
         RouteId::Ready => on(filter, handlers::ready),
@@ -52,6 +54,12 @@ fn handler(id: RouteId, filter: axum::routing::MethodFilter) -> MethodRouter<Arc
         RouteId::SessionStart => on(filter, signin::start),
         RouteId::SessionEnd => on(filter, signin::end),
         RouteId::Events => on(filter, events::upgrade),
+        RouteId::Sip => on(filter, sip::upgrade),
+        RouteId::Handset => on(filter, desk::handset),
+        RouteId::People => on(filter, desk::people),
+        RouteId::Desk => on(filter, desk::command),
+        RouteId::AutomationRead => on(filter, desk::automation),
+        RouteId::AutomationSet => on(filter, desk::set_automation),
         RouteId::State => on(filter, handlers::state),
         RouteId::HealthDetail => on(filter, handlers::health_detail),
         RouteId::Calls => on(filter, handlers::calls),

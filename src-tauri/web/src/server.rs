@@ -8,7 +8,7 @@ use crate::limiter::Limiter;
 use crate::router::{self, Shared};
 use crate::sessions::{Sessions, turned_true};
 use crate::{host, tls};
-use anteroom_api::Role;
+use anteroom_api::{Role, Who};
 use anteroom_types::limits::WS_CLIENTS_MAX;
 use argon2::password_hash::PasswordHash;
 use axum::Router;
@@ -72,7 +72,18 @@ impl WebHandle {
     /// logged. The code is in the fragment, which browsers do not send.
     #[must_use]
     pub fn invite(&self, role: Role, valid: Duration) -> SignInLink {
-        let code = self.shared.sessions.mint(role, valid, Instant::now());
+        self.link(Who { role, user: None }, valid)
+    }
+
+    /// As [`WebHandle::invite`], for one user, who is then known by name at the desk.
+    #[must_use]
+    pub fn invite_user(&self, role: Role, user: &str, valid: Duration) -> SignInLink {
+        let user = Some(user.to_owned());
+        self.link(Who { role, user }, valid)
+    }
+
+    fn link(&self, who: Who, valid: Duration) -> SignInLink {
+        let code = self.shared.sessions.mint(who, valid, Instant::now());
         SignInLink(Zeroizing::new(format!("{}#code={}", self.url(), *code)))
     }
 
@@ -167,6 +178,7 @@ impl Bound {
             passcodes: config.passcodes,
             hashing: Arc::new(Semaphore::new(1)),
             listeners: Arc::new(Semaphore::new(WS_CLIENTS_MAX)),
+            handsets: Arc::new(Semaphore::new(WS_CLIENTS_MAX)),
             allowed_hosts: config.allowed_hosts,
             metrics_token: config.metrics_token,
             session_length: Duration::from_secs(u64::from(config.session_minutes.max(1)) * 60),

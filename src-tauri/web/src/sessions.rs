@@ -1,6 +1,6 @@
 //! Who is signed in. Sessions live in memory: a restart signs everybody out.
 
-use anteroom_api::Role;
+use anteroom_api::{Role, Who};
 use anteroom_types::Wall;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -41,15 +41,26 @@ pub(crate) async fn turned_true(flag: &mut watch::Receiver<bool>) {
 pub(crate) struct Session {
     pub(crate) key: [u8; 32],
     pub(crate) role: Role,
+    pub(crate) user: Option<String>,
     pub(crate) expires_at: Wall,
     pub(crate) expires: Instant,
     /// Turns true (or closes) when the session is ended.
     pub(crate) ended: watch::Receiver<bool>,
 }
 
+impl Session {
+    /// Who is behind it.
+    pub(crate) fn who(&self) -> Who {
+        Who {
+            role: self.role,
+            user: self.user.clone(),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Entry {
-    role: Role,
+    who: Who,
     expires_at: Wall,
     expires: Instant,
     end: watch::Sender<bool>,
@@ -58,7 +69,7 @@ struct Entry {
 #[derive(Debug)]
 struct Code {
     digest: [u8; 32],
-    role: Role,
+    who: Who,
     expires: Instant,
 }
 
@@ -81,8 +92,8 @@ impl Sessions {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Makes a code that signs in once, in `role`, within `valid`.
-    pub(crate) fn mint(&self, role: Role, valid: Duration, now: Instant) -> Zeroizing<String> {
+    /// Makes a code that signs in once, for `who`, within `valid`.
+    pub(crate) fn mint(&self, who: Who, valid: Duration, now: Instant) -> Zeroizing<String> {
         let code = secret();
         let mut inner = self.lock();
         inner.codes.retain(|c| c.expires > now);
@@ -93,14 +104,14 @@ impl Sessions {
         }
         inner.codes.push(Code {
             digest: digest(&code),
-            role,
+            who,
             expires: now + valid,
         });
         code
     }
 
-    /// The role of a one-time code; it is used up.
-    pub(crate) fn redeem(&self, code: &str, now: Instant) -> Option<Role> {
+    /// Whom a one-time code signs in; it is used up.
+    pub(crate) fn redeem(&self, code: &str, now: Instant) -> Option<Who> {
         let wanted = digest(code);
         let mut inner = self.lock();
         inner.codes.retain(|c| c.expires > now);
@@ -110,13 +121,13 @@ impl Sessions {
                 found = Some(i);
             }
         }
-        found.map(|i| inner.codes.swap_remove(i).role)
+        found.map(|i| inner.codes.swap_remove(i).who)
     }
 
     /// Starts a session and gives its token.
     pub(crate) fn start(
         &self,
-        role: Role,
+        who: Who,
         valid: Duration,
         now: Instant,
         wall: Wall,
@@ -141,7 +152,7 @@ impl Sessions {
         inner.sessions.insert(
             digest(&token),
             Entry {
-                role,
+                who,
                 expires_at,
                 expires: now + valid,
                 end: watch::Sender::new(false),
@@ -157,7 +168,8 @@ impl Sessions {
         let s = inner.sessions.get(&key).filter(|s| s.expires > now)?;
         Some(Session {
             key,
-            role: s.role,
+            role: s.who.role,
+            user: s.who.user.clone(),
             expires_at: s.expires_at,
             expires: s.expires,
             ended: s.end.subscribe(),
@@ -176,23 +188,27 @@ impl Sessions {
 mod tests {
     use super::*;
 
+    const fn anybody(role: Role) -> Who {
+        Who { role, user: None }
+    }
+
     const HOUR: Duration = Duration::from_secs(3_600);
 
     #[test]
     fn a_code_works_once_and_in_time() {
         let (s, t) = (Sessions::default(), Instant::now());
-        let code = s.mint(Role::Manager, HOUR, t);
+        let code = s.mint(anybody(Role::Manager), HOUR, t);
         assert_eq!(s.redeem("guess", t), None);
-        assert_eq!(s.redeem(&code, t), Some(Role::Manager));
+        assert_eq!(s.redeem(&code, t), Some(anybody(Role::Manager)));
         assert_eq!(s.redeem(&code, t), None);
-        let late = s.mint(Role::Manager, HOUR, t);
+        let late = s.mint(anybody(Role::Manager), HOUR, t);
         assert_eq!(s.redeem(&late, t + HOUR), None);
     }
 
     #[test]
     fn a_session_ends_by_time_and_by_hand() {
         let (s, t) = (Sessions::default(), Instant::now());
-        let (token, until) = s.start(Role::Auditor, HOUR, t, Wall(1_000));
+        let (token, until) = s.start(anybody(Role::Auditor), HOUR, t, Wall(1_000));
         assert_eq!(until, Wall(3_601_000));
         assert!(s.find(&token, t + HOUR).is_none());
         let found = s.find(&token, t).unwrap();
@@ -205,14 +221,14 @@ mod tests {
     #[test]
     fn sessions_and_codes_are_bounded() {
         let (s, t) = (Sessions::default(), Instant::now());
-        let (first, _) = s.start(Role::Auditor, HOUR, t, Wall(0));
+        let (first, _) = s.start(anybody(Role::Auditor), HOUR, t, Wall(0));
         for n in 0..SESSIONS_MAX {
-            s.start(Role::Auditor, HOUR * 2, t, Wall(n as i64));
+            s.start(anybody(Role::Auditor), HOUR * 2, t, Wall(n as i64));
         }
         assert!(s.find(&first, t).is_none());
         assert_eq!(s.lock().sessions.len(), SESSIONS_MAX);
         for _ in 0..100 {
-            s.mint(Role::Admin, HOUR, t);
+            s.mint(anybody(Role::Admin), HOUR, t);
         }
         assert_eq!(s.lock().codes.len(), CODES_MAX);
     }

@@ -6,7 +6,7 @@ use crate::handlers::read_json;
 use crate::reply::{self, Refusal, Reply};
 use crate::router::Shared;
 use anteroom_api::session::ACCESS_CODE_BYTES_MAX;
-use anteroom_api::{ApiError, Role, SessionInfo, SessionRequest};
+use anteroom_api::{ApiError, SessionInfo, SessionRequest, Who};
 use argon2::password_hash::{PasswordHash, PasswordVerifier};
 use axum::Extension;
 use axum::extract::{Request, State};
@@ -41,14 +41,15 @@ pub(crate) async fn start(
     if code.is_empty() || code.len() > ACCESS_CODE_BYTES_MAX {
         return Err(wrong_code().into());
     }
-    let role = match shared.sessions.redeem(&code, Instant::now()) {
-        Some(role) => Some(role),
-        None => passcode_role(&shared, code).await?,
+    let who = match shared.sessions.redeem(&code, Instant::now()) {
+        Some(who) => Some(who),
+        None => passcode_holder(&shared, code).await?,
     };
-    let role = role.ok_or_else(wrong_code)?;
+    let who = who.ok_or_else(wrong_code)?;
+    let (role, user) = (who.role, who.user.clone());
     shared.limiter().forgive(ip);
     let valid = shared.session_length;
-    let (token, expires_at) = shared.sessions.start(role, valid, Instant::now(), now_wall());
+    let (token, expires_at) = shared.sessions.start(who, valid, Instant::now(), now_wall());
     let secure = if shared.tls { "; Secure" } else { "" };
     let cookie = Zeroizing::new(format!(
         "{}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}{secure}",
@@ -58,7 +59,14 @@ pub(crate) async fn start(
     ));
     let mut value = HeaderValue::from_str(&cookie).map_err(|_| reply::internal())?;
     value.set_sensitive(true);
-    let mut response = reply::json(StatusCode::CREATED, &SessionInfo { role, expires_at });
+    let mut response = reply::json(
+        StatusCode::CREATED,
+        &SessionInfo {
+            role,
+            user,
+            expires_at,
+        },
+    );
     response.headers_mut().insert(header::SET_COOKIE, value);
     Ok(response)
 }
@@ -69,6 +77,7 @@ pub(crate) async fn read(Extension(SignedIn(session)): Extension<SignedIn>) -> R
         StatusCode::OK,
         &SessionInfo {
             role: session.role,
+            user: session.user,
             expires_at: session.expires_at,
         },
     )
@@ -95,7 +104,7 @@ pub(crate) async fn end(
 
 /// Compares with every passcode, whichever is right, so that the time tells nothing. One at a time: argon2id takes
 /// memory, and the limiter lets few through.
-async fn passcode_role(shared: &Arc<Shared>, code: Zeroizing<String>) -> Result<Option<Role>, Refusal> {
+async fn passcode_holder(shared: &Arc<Shared>, code: Zeroizing<String>) -> Result<Option<Who>, Refusal> {
     if shared.passcodes.is_empty() {
         return Ok(None);
     }
@@ -111,7 +120,10 @@ async fn passcode_role(shared: &Arc<Shared>, code: Zeroizing<String>) -> Result<
             let right = PasswordHash::new(&p.phc)
                 .is_ok_and(|hash| hasher().verify_password(code.as_bytes(), &hash).is_ok());
             if right {
-                found = Some(p.role);
+                found = Some(Who {
+                    role: p.role,
+                    user: p.user.clone(),
+                });
             }
         }
         found

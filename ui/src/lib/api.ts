@@ -1,22 +1,132 @@
 // Made by scripts/types.mjs from src-tauri/api/schema/api.json. Do not edit.
-// schema sha256 ae2a8649db4946b9c75a3e1e9af9dc5a77ac682d142a89e411357a3d07331d09
+// schema sha256 960b4634780d0b6514f14215a175ed98a423ddbaeb4527bada9e5b67f9f35b2b
 
 /**
  * A ULID: 26 characters of Crockford base 32.
  */
 export type TraceId = string;
 /**
- * What became of something that was being said.
- */
-export type BargeInAction = 'paused' | 'resumed' | 'dropped';
-/**
  * Wall-clock time: milliseconds since 1970-01-01T00:00:00Z.
  */
 export type Wall = number;
 /**
+ * What became of something that was being said.
+ */
+export type BargeInAction = 'paused' | 'resumed' | 'dropped';
+/**
+ * Who spoke.
+ */
+export type Side = 'caller' | 'clinic';
+/**
+ * How the person a call is given to learns what it is about.
+ */
+export type BriefingKind = 'spoken' | 'text';
+/**
  * A ULID: 26 characters of Crockford base 32.
  */
 export type CallId = string;
+/**
+ * A ULID: 26 characters of Crockford base 32.
+ */
+export type LegId = string;
+/**
+ * Whose leg it is.
+ */
+export type LegParty =
+  | {
+      is: 'caller';
+    }
+  | {
+      is: 'user';
+      /**
+       * Whose.
+       */
+      user: string;
+    };
+/**
+ * How media runs between a leg's far end and us.
+ */
+export type MediaPath = 'direct' | 'relayed';
+/**
+ * Where a call stands at the desk. Times are wall-clock.
+ */
+export type DeskStage =
+  | {
+      is: 'automation';
+    }
+  | {
+      is: 'queued';
+      /**
+       * Place in the queue, from 1.
+       */
+      position: number;
+      since: Wall;
+      /**
+       * Expected wait in seconds, if it can be told.
+       */
+      wait_s?: number | null;
+    }
+  | {
+      is: 'ringing';
+      since: Wall;
+      /**
+       * At whom: users.
+       */
+      who: string[];
+    }
+  | {
+      is: 'talking';
+      since: Wall;
+      /**
+       * Who: users.
+       */
+      who: string[];
+    }
+  | {
+      /**
+       * By whom: a user.
+       */
+      by: string;
+      is: 'held';
+      since: Wall;
+    }
+  | {
+      /**
+       * Whether they have answered.
+       */
+      answered: boolean;
+      briefing: BriefingKind;
+      /**
+       * Who gives it.
+       */
+      by: string;
+      is: 'consulting';
+      since: Wall;
+      /**
+       * To whom.
+       */
+      to: string;
+    }
+  | {
+      /**
+       * By whom: a user.
+       */
+      by: string;
+      is: 'parked';
+      /**
+       * When it rings again at who parked it, if it does.
+       */
+      returns_at?: Wall | null;
+      since: Wall;
+      /**
+       * Where.
+       */
+      slot: number;
+    }
+  | {
+      is: 'voicemail';
+      since: Wall;
+    };
 /**
  * What happened. See the module for `S`.
  */
@@ -226,10 +336,6 @@ export type EventKind =
       type: 'ended';
     };
 /**
- * Who spoke.
- */
-export type Side = 'caller' | 'clinic';
-/**
  * The number of a turn within its call, from 1.
  */
 export type TurnId = number;
@@ -275,6 +381,106 @@ export type TaskStatus = 'open' | 'done';
  */
 export type CheckStatus = 'ok' | 'degraded' | 'failed';
 /**
+ * The body of `POST /api/v1/calls/{id}/desk`: what somebody at the desk does with the call.
+ *
+ * Whoever sends it acts with the leg they have in the call; commands that need none say so.
+ */
+export type DeskCommand =
+  | {
+      command: 'hold';
+    }
+  | {
+      command: 'resume';
+    }
+  | {
+      command: 'park';
+      /**
+       * Where; none for the first free slot. The answer says which it is.
+       */
+      slot?: number | null;
+    }
+  | {
+      command: 'retrieve';
+      /**
+       * From where.
+       */
+      slot: number;
+    }
+  | {
+      /**
+       * A note for their screen.
+       */
+      briefing?: string | null;
+      command: 'transfer';
+      /**
+       * To whom: a user, or a number their rights let them ring.
+       */
+      to: string;
+    }
+  | {
+      briefing: BriefingKind;
+      command: 'warm';
+      /**
+       * A note for their screen.
+       */
+      note?: string | null;
+      /**
+       * To whom.
+       */
+      to: string;
+    }
+  | {
+      command: 'accept';
+    }
+  | {
+      command: 'decline';
+    }
+  | {
+      command: 'complete';
+    }
+  | {
+      command: 'abort';
+    }
+  | {
+      command: 'join';
+    }
+  | {
+      command: 'leave';
+    }
+  | {
+      command: 'listen';
+    }
+  | {
+      command: 'whisper';
+    }
+  | {
+      command: 'barge';
+    }
+  | {
+      command: 'voicemail';
+    }
+  | {
+      command: 'callback';
+      /**
+       * When it is due; none for the clinic's usual time.
+       */
+      due?: Wall | null;
+      /**
+       * A note for whoever rings back.
+       */
+      note?: string | null;
+    }
+  | {
+      command: 'hang_up';
+    }
+  | {
+      command: 'pickup';
+    };
+/**
+ * What a device is.
+ */
+export type DeviceKind = 'desk_phone' | 'browser' | 'desktop';
+/**
  * How the recogniser does.
  */
 export type RecogniserHealth = 'ok' | 'fallback' | 'down';
@@ -301,7 +507,22 @@ export type LiveBody =
   | {
       about: 'task';
       task: TaskDto;
+    }
+  | {
+      about: 'desk';
+      desk: CallDesk;
+    }
+  | {
+      about: 'people';
+      /**
+       * Everybody.
+       */
+      people: Person[];
     };
+/**
+ * Where a person stands.
+ */
+export type PersonState = 'free' | 'ringing' | 'talking' | 'busy' | 'away';
 /**
  * What a person may do.
  */
@@ -335,7 +556,13 @@ export type ServerMessage =
  */
 export interface AnteroomApi {
   ApiError: ApiError;
+  Automation: Automation;
+  AutomationRequest: AutomationRequest;
   BargeInAction: BargeInAction;
+  Brief: Brief;
+  BriefLine: BriefLine;
+  BriefingKind: BriefingKind;
+  CallDesk: CallDesk;
   CallDetail: CallDetail;
   CallEvent: CallEvent;
   CallId: CallId;
@@ -346,6 +573,12 @@ export interface AnteroomApi {
   CheckStatus: CheckStatus;
   Decision: Decision;
   DecisionRecord: DecisionRecord;
+  DeskCommand: DeskCommand;
+  DeskDone: DeskDone;
+  DeskLeg: DeskLeg;
+  DeskStage: DeskStage;
+  Device: Device;
+  DeviceKind: DeviceKind;
   EndReason: EndReason;
   EngineState: EngineState;
   EntryDetail: EntryDetail;
@@ -354,13 +587,22 @@ export interface AnteroomApi {
   EntryStatus: EntryStatus;
   EventKind: EventKind;
   GateClass: GateClass;
+  Handset: Handset;
   HealthReport: HealthReport;
+  IceServer: IceServer;
   KnowledgeEntry: KnowledgeEntry;
+  LegId: LegId;
+  LegParty: LegParty;
+  LegQuality: LegQuality;
   LiveBody: LiveBody;
   LiveCall: LiveCall;
   LiveEvent: LiveEvent;
+  MediaPath: MediaPath;
   Mono: Mono;
   OpenState: OpenState;
+  PeoplePage: PeoplePage;
+  Person: Person;
+  PersonState: PersonState;
   RecogniserHealth: RecogniserHealth;
   RecogniserState: RecogniserState;
   RecordingInfo: RecordingInfo;
@@ -405,6 +647,138 @@ export interface ApiError {
    * Joins this answer to the log. The server sets it; an engine may leave it empty.
    */
   trace?: TraceId | null;
+}
+/**
+ * The kill switch.
+ */
+export interface Automation {
+  /**
+   * Who switched it: a user's name; none when nobody in particular did.
+   */
+  by?: string | null;
+  /**
+   * Whether callers are answered by the machine.
+   */
+  on: boolean;
+  /**
+   * Since when; none when it has not been touched since the start.
+   */
+  since?: Wall | null;
+}
+/**
+ * The body of `POST /api/v1/automation`.
+ */
+export interface AutomationRequest {
+  /**
+   * Whether callers are to be answered by the machine.
+   */
+  on: boolean;
+}
+/**
+ * What somebody who is rung learns of the call before they answer.
+ */
+export interface Brief {
+  /**
+   * Who that is; none when it is the receptionist.
+   */
+  by?: string | null;
+  /**
+   * The last lines, oldest first, at most [`BRIEF_LINES_MAX`].
+   */
+  lines: BriefLine[];
+  /**
+   * A note of whoever gives the call on.
+   */
+  note?: string | null;
+  /**
+   * Why the caller rings, if the receptionist has learnt it.
+   */
+  reason?: string | null;
+  /**
+   * Whether accepting or declining is asked for ([`BriefingKind::Text`]).
+   */
+  wants_answer: boolean;
+}
+/**
+ * A line of a briefing.
+ */
+export interface BriefLine {
+  side: Side;
+  /**
+   * The words.
+   */
+  text: string;
+}
+/**
+ * A call in progress, as the desk sees it.
+ */
+export interface CallDesk {
+  /**
+   * What to know before answering; none until somebody is rung.
+   */
+  brief?: Brief | null;
+  call: CallId;
+  /**
+   * Its legs.
+   */
+  legs: DeskLeg[];
+  /**
+   * Users who listen or whisper, where policy lets staff see it.
+   */
+  listeners: string[];
+  stage: DeskStage;
+}
+/**
+ * A leg of a call.
+ */
+export interface DeskLeg {
+  /**
+   * The codec agreed, once there is one.
+   */
+  codec?: string | null;
+  /**
+   * Whether its media is encrypted.
+   */
+  encrypted: boolean;
+  /**
+   * Whether it is held.
+   */
+  held: boolean;
+  leg: LegId;
+  party: LegParty;
+  /**
+   * How media runs, if known.
+   */
+  path?: MediaPath | null;
+  /**
+   * How well it is heard, once measured.
+   */
+  quality?: LegQuality | null;
+}
+/**
+ * How well a leg is heard, as measured by us.
+ */
+export interface LegQuality {
+  /**
+   * Interarrival jitter in milliseconds (RFC 3550 6.4.1).
+   */
+  jitter_ms: number;
+  /**
+   * Packets lost on the way to us.
+   */
+  lost: number;
+  /**
+   * Estimated mean opinion score, 1 to 4.5.
+   */
+  mos: number;
+  /**
+   * RTP packets received.
+   */
+  packets: number;
+  /**
+   * Round-trip time in milliseconds, if the far end reports.
+   */
+  rtt_ms?: number | null;
 }
 /**
  * A call with everything that happened in it.
@@ -601,6 +975,33 @@ export interface Check {
   status: CheckStatus;
 }
 /**
+ * What a command came to.
+ */
+export interface DeskDone {
+  /**
+   * The slot the call is parked in.
+   */
+  slot?: number | null;
+  /**
+   * The task that was made.
+   */
+  task?: TaskId | null;
+}
+/**
+ * A person's device.
+ */
+export interface Device {
+  kind: DeviceKind;
+  /**
+   * Its name, e.g. its user agent or its place.
+   */
+  name: string;
+  /**
+   * Whether it is registered now.
+   */
+  online: boolean;
+}
+/**
  * What the strip at the top shows.
  */
 export interface EngineState {
@@ -733,6 +1134,52 @@ export interface KnowledgeEntry {
   version: number;
 }
 /**
+ * What a browser needs to be a telephone.
+ */
+export interface Handset {
+  /**
+   * The name others see.
+   */
+  display_name: string;
+  /**
+   * The domain of its SIP address, which is also the realm it is challenged for.
+   */
+  domain: string;
+  /**
+   * How to get through address translation; may be empty.
+   */
+  ice_servers: IceServer[];
+  /**
+   * The password for its registration. Made for this session; it ends with it.
+   */
+  password: string;
+  /**
+   * The user part of its SIP address.
+   */
+  user: string;
+  /**
+   * The path of SIP over WebSocket (RFC 7118) on the server that gave the page, e.g. `/sip`.
+   */
+  ws_path: string;
+}
+/**
+ * An ICE server, as `RTCIceServer` (W3C WebRTC 4.2.4) wants it.
+ */
+export interface IceServer {
+  /**
+   * The password for TURN, short-lived.
+   */
+  credential?: string | null;
+  /**
+   * Addresses, `stun:…`, `turn:…` or `turns:…`.
+   */
+  urls: string[];
+  /**
+   * The name for TURN.
+   */
+  username?: string | null;
+}
+/**
  * All checks together.
  */
 export interface HealthReport {
@@ -745,6 +1192,24 @@ export interface HealthReport {
    */
   ready: boolean;
   status: CheckStatus;
+}
+/**
+ * Somebody a call can be given to.
+ */
+export interface Person {
+  /**
+   * Their devices.
+   */
+  devices: Device[];
+  /**
+   * Their name for others.
+   */
+  name: string;
+  state: PersonState;
+  /**
+   * Their user name: what [`DeskCommand`]s call them by.
+   */
+  user: string;
 }
 /**
  * A call in progress and what happened in it so far.
@@ -767,6 +1232,15 @@ export interface LiveEvent {
   seq: number;
 }
 /**
+ * Everybody a call can be given to, by name.
+ */
+export interface PeoplePage {
+  /**
+   * The people.
+   */
+  people: Person[];
+}
+/**
  * The body of `POST /api/v1/calls/search`.
  */
 export interface SearchRequest {
@@ -787,8 +1261,16 @@ export interface Snapshot {
    * Calls in progress, oldest first.
    */
   calls: LiveCall[];
+  /**
+   * Where calls in progress stand at the desk.
+   */
+  desk: CallDesk[];
   epoch: TraceId;
   now: Wall;
+  /**
+   * Everybody a call can be given to.
+   */
+  people: Person[];
   /**
    * Calls that ended in this run, newest first, at most [`crate::board::RECENT_CALLS_MAX`].
    */
@@ -809,6 +1291,10 @@ export interface Snapshot {
 export interface SessionInfo {
   expires_at: Wall;
   role: Role;
+  /**
+   * Which user that is; none when the code belongs to nobody in particular.
+   */
+  user?: string | null;
 }
 /**
  * The body of `POST /api/v1/session`.

@@ -66,6 +66,36 @@ impl Server {
         r.headers["set-cookie"].split(';').next().unwrap().to_owned()
     }
 
+    /// Signs one user in and gives the cookie.
+    pub async fn cookie_of(&self, role: Role, user: &str) -> String {
+        let link = self.web.invite_user(role, user, Duration::from_secs(60));
+        let r = self.sign_in(link.as_str().split("#code=").nth(1).unwrap()).await;
+        assert_eq!(r.status, 201, "{}", r.body);
+        r.headers["set-cookie"].split(';').next().unwrap().to_owned()
+    }
+
+    /// Opens SIP over WebSocket; the status when it is refused.
+    pub async fn sip(
+        &self,
+        cookie: &str,
+        protocol: Option<&str>,
+        origin: &str,
+    ) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, u16> {
+        let mut request = format!("ws://{}/sip", self.addr()).into_client_request().unwrap();
+        request.headers_mut().insert("cookie", cookie.parse().unwrap());
+        request.headers_mut().insert("origin", origin.parse().unwrap());
+        if let Some(p) = protocol {
+            request
+                .headers_mut()
+                .insert("sec-websocket-protocol", p.parse().unwrap());
+        }
+        match connect_async(request).await {
+            Ok((socket, _)) => Ok(socket),
+            Err(tokio_tungstenite::tungstenite::Error::Http(r)) => Err(r.status().as_u16()),
+            Err(e) => panic!("{e}"),
+        }
+    }
+
     pub async fn sign_in(&self, code: &str) -> Reply {
         let body = serde_json::json!({ "code": code }).to_string();
         self.post("/api/v1/session", &body, "").await

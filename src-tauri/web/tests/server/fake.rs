@@ -1,17 +1,19 @@
 //! An engine that is driven by hand: real events, a real board, no telephone.
 
 use anteroom_api::{
-    ApiError, CallDetail, CallsPage, CallsQuery, Check, CheckStatus, EngineState, EntryDetail, HealthReport,
-    LiveBoard, LiveEvent, OpenState, RecogniserHealth, RecogniserState, SearchRequest, Snapshot, TaskDto,
-    TasksPage, TrunkState, TrunkStatus, board,
+    ApiError, Automation, CallDesk, CallDetail, CallsPage, CallsQuery, Check, CheckStatus, DeskCommand,
+    DeskDone, DeskStage, Device, DeviceKind, EngineState, EntryDetail, Handset, HealthReport, LiveBoard,
+    LiveEvent, OpenState, PeoplePage, Person, PersonState, RecogniserHealth, RecogniserState, SearchRequest,
+    Snapshot, TaskDto, TasksPage, TrunkState, TrunkStatus, Who, board,
 };
 use anteroom_types::knowledge::{EntryStatus, KnowledgeEntry};
 use anteroom_types::{CallEvent, CallId, EntryId, EventKind, Mono, TraceId, Wall};
-use anteroom_web::{Answer, Engine};
+use anteroom_web::{Answer, Engine, SIP_QUEUE_MAX, SipPeer, SipSocket};
+use axum::body::Bytes;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc};
 
 /// The clock.
 pub fn now() -> Wall {
@@ -23,12 +25,23 @@ pub fn now() -> Wall {
 pub struct Fake {
     inner: Mutex<Inner>,
     sender: broadcast::Sender<LiveEvent>,
+    /// Where the engine's side of each new SIP socket goes; with none, there are no browser handsets.
+    handsets: Mutex<Option<mpsc::Sender<Handsets>>>,
+}
+
+/// The engine's side of a browser's SIP socket.
+pub struct Handsets {
+    pub peer: SipPeer,
+    pub from_browser: mpsc::Receiver<Bytes>,
+    pub to_browser: mpsc::Sender<Bytes>,
 }
 
 struct Inner {
     board: LiveBoard,
     record: BTreeMap<CallId, Vec<CallEvent<String>>>,
     entries: Vec<KnowledgeEntry>,
+    /// What the desk was asked to do, and by whom.
+    commands: Vec<(Option<String>, CallId, DeskCommand)>,
 }
 
 /// A call that is being played.
@@ -48,9 +61,37 @@ impl Fake {
                 board,
                 record: BTreeMap::new(),
                 entries: entries(),
+                commands: Vec::new(),
             }),
             sender: broadcast::channel(capacity).0,
+            handsets: Mutex::new(None),
         })
+    }
+
+    /// From now on there are browser handsets; the engine's side of each comes here.
+    pub fn handsets(&self) -> mpsc::Receiver<Handsets> {
+        let (to, from) = mpsc::channel(16);
+        *self.handsets.lock().unwrap() = Some(to);
+        from
+    }
+
+    /// What the desk was asked to do so far.
+    pub fn commands(&self) -> Vec<(Option<String>, CallId, DeskCommand)> {
+        self.lock().commands.clone()
+    }
+
+    /// A call's place at the desk changes.
+    pub fn place(&self, desk: CallDesk) {
+        if let Some(e) = self.lock().board.set_desk(desk) {
+            let _ = self.sender.send(e);
+        }
+    }
+
+    /// People come and go.
+    pub fn staff(&self, people: Vec<Person>) {
+        if let Some(e) = self.lock().board.set_people(people) {
+            let _ = self.sender.send(e);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -169,6 +210,76 @@ fn entries() -> Vec<KnowledgeEntry> {
     ]
 }
 
+/// Three people: one free at a browser, one talking at a desk telephone, one away.
+pub fn people() -> Vec<Person> {
+    let person = |user: &str, name: &str, state, kind, online| Person {
+        user: user.into(),
+        name: name.into(),
+        state,
+        devices: vec![Device {
+            kind,
+            name: "front desk".into(),
+            online,
+        }],
+    };
+    vec![
+        person(
+            "anna",
+            "Anna Example",
+            PersonState::Free,
+            DeviceKind::Browser,
+            true,
+        ),
+        person("ben", "Ben Example", PersonState::Free, DeviceKind::Browser, true),
+        person(
+            "carla",
+            "Carla Example",
+            PersonState::Talking,
+            DeviceKind::DeskPhone,
+            true,
+        ),
+        person(
+            "dev",
+            "Dev Example",
+            PersonState::Away,
+            DeviceKind::DeskPhone,
+            false,
+        ),
+    ]
+}
+
+/// Where a command leaves a call, as far as the page shows it.
+fn stage_after(command: &DeskCommand, who: &str, slot: u32) -> Option<DeskStage> {
+    let (by, since) = (who.to_owned(), now());
+    Some(match command {
+        DeskCommand::Hold => DeskStage::Held { by, since },
+        DeskCommand::Resume
+        | DeskCommand::Abort
+        | DeskCommand::Retrieve { .. }
+        | DeskCommand::Accept
+        | DeskCommand::Pickup => DeskStage::Talking { who: vec![by], since },
+        DeskCommand::Park { .. } => DeskStage::Parked {
+            slot,
+            by,
+            since,
+            returns_at: Some(Wall(since.0 + 120_000)),
+        },
+        DeskCommand::Transfer { to, .. } => DeskStage::Ringing {
+            who: vec![to.clone()],
+            since,
+        },
+        DeskCommand::Warm { to, briefing, .. } => DeskStage::Consulting {
+            by,
+            to: to.clone(),
+            briefing: *briefing,
+            answered: false,
+            since,
+        },
+        DeskCommand::Voicemail => DeskStage::Voicemail { since },
+        _ => return None,
+    })
+}
+
 impl Engine for Fake {
     fn snapshot(&self) -> Snapshot {
         self.lock().board.snapshot(now())
@@ -256,6 +367,98 @@ impl Engine for Fake {
         Box::pin(async move {
             Ok(TasksPage {
                 tasks: self.lock().board.snapshot(now()).tasks,
+            })
+        })
+    }
+
+    fn sip_socket(&self, peer: SipPeer) -> Option<SipSocket> {
+        let handsets = self.handsets.lock().unwrap().clone()?;
+        let (to_engine, from_browser) = mpsc::channel(SIP_QUEUE_MAX);
+        let (to_browser, from_engine) = mpsc::channel(SIP_QUEUE_MAX);
+        handsets
+            .try_send(Handsets {
+                peer,
+                from_browser,
+                to_browser,
+            })
+            .ok()?;
+        Some(SipSocket {
+            to_engine,
+            from_engine,
+        })
+    }
+
+    fn handset(&self, who: Who) -> Answer<'_, Handset> {
+        Box::pin(async move {
+            let user = who.user.ok_or_else(|| {
+                ApiError::new(
+                    409,
+                    "handset.no_user",
+                    "This sign-in belongs to no user of the desk.",
+                    "Sign in with your own access code.",
+                )
+            })?;
+            Ok(Handset {
+                password: format!("sample-{user}"),
+                display_name: people()
+                    .into_iter()
+                    .find(|p| p.user == user)
+                    .map_or_else(|| user.clone(), |p| p.name),
+                user,
+                domain: "anteroom.invalid".into(),
+                ws_path: "/sip".into(),
+                ice_servers: vec![],
+            })
+        })
+    }
+
+    fn people(&self) -> Answer<'_, PeoplePage> {
+        Box::pin(async move { Ok(PeoplePage { people: people() }) })
+    }
+
+    fn desk(&self, who: Who, call: CallId, command: DeskCommand) -> Answer<'_, DeskDone> {
+        Box::pin(async move {
+            let user = who.user.clone().unwrap_or_else(|| "desk".into());
+            let slot = matches!(command, DeskCommand::Park { .. }).then_some(1);
+            let stage = stage_after(&command, &user, 1);
+            let mut inner = self.lock();
+            if !inner.record.contains_key(&call) {
+                return Err(ApiError::not_found("call"));
+            }
+            inner.commands.push((who.user, call, command));
+            if let Some(stage) = stage {
+                let desk = CallDesk {
+                    call,
+                    stage,
+                    brief: None,
+                    legs: vec![],
+                    listeners: vec![],
+                };
+                if let Some(e) = inner.board.set_desk(desk) {
+                    let _ = self.sender.send(e);
+                }
+            }
+            Ok(DeskDone { slot, task: None })
+        })
+    }
+
+    fn automation(&self) -> Answer<'_, Automation> {
+        Box::pin(async move {
+            Ok(Automation {
+                on: self.lock().board.state().automation,
+                since: None,
+                by: None,
+            })
+        })
+    }
+
+    fn set_automation(&self, who: Who, on: bool) -> Answer<'_, Automation> {
+        Box::pin(async move {
+            self.change(|s| s.automation = on);
+            Ok(Automation {
+                on,
+                since: Some(now()),
+                by: who.user,
             })
         })
     }

@@ -10,10 +10,12 @@
 
 mod access;
 mod client;
+mod desk;
 mod fake;
 mod limits;
 mod live;
 mod log;
 mod origin;
 mod sign_in;
+mod sip;
 mod start;

@@ -29,10 +29,12 @@ async fn a_passcode_signs_in_in_its_role() {
         WebConfig {
             passcodes: vec![
                 Passcode {
+                    user: None,
                     role: Role::Auditor,
                     phc: hash_passcode("correct horse battery").unwrap(),
                 },
                 Passcode {
+                    user: None,
                     role: Role::Manager,
                     phc: hash_passcode("another staple entirely").unwrap(),
                 },

@@ -50,6 +50,7 @@ async fn what_keeps_it_from_starting_is_said_with_what_to_do() {
 
     let plain_code = refused(WebConfig {
         passcodes: vec![Passcode {
+            user: None,
             role: Role::Admin,
             phc: "hunter2hunter2".into(),
         }],
