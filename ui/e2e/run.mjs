@@ -2,48 +2,15 @@
 // `ANTEROOM_E2E_SERVER=program` takes a server that is built already and lays the page of ui/dist over its own, for quick
 // turns while working on the page.
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AxeBuilder } from '@axe-core/playwright';
-import { chromium } from 'playwright-core';
-import { build, start } from './server.mjs';
+import { SHOTS, SIZES, launch, layOver, looks, watch } from './browser.mjs';
+import { program, start } from './server.mjs';
 
-const SHOTS = process.env.ANTEROOM_SHOTS ? new URL('./shots/', import.meta.url).pathname : null;
-const SIZES = { narrow: { width: 360, height: 740 }, middle: { width: 820, height: 1100 }, wide: { width: 1440, height: 900 } };
-
-const built = process.env.ANTEROOM_E2E_SERVER;
-// A page laid over has no address; Chromium would not let it reach this machine.
-const overlay = built === undefined ? [] : ['--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets'];
-const program = built ?? build();
-const profile = await mkdtemp(join(tmpdir(), 'anteroom-e2e-'));
-const context = await chromium.launchPersistentContext(profile, {
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  headless: true,
-  locale: 'en-GB',
-  viewport: SIZES.wide,
-  args: [
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-quic',
-    '--no-first-run',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-    ...overlay,
-  ],
-});
-context.setDefaultTimeout(10_000);
-const server = await start(program);
-
-/** What the browser complained about: script errors and breaches of the content security policy. */
-const complaints = [];
+const server = await start(program());
+const { context, close } = await launch();
 const page = await context.newPage();
-page.on('pageerror', (e) => complaints.push(`${e}`));
-page.on('console', (m) => {
-  // A refused or cut connection is part of what is tested here.
-  if (m.type() === 'error' && !/Failed to load resource|WebSocket connection/.test(m.text())) complaints.push(m.text());
-});
+const complaints = watch(page);
 
 /** Live streams that go through the test, so that it can cut them. */
 const streams = [];
@@ -62,41 +29,11 @@ await page.routeWebSocket(/\/api\/v1\/events/, (ws) => {
   streams.push(ws);
 });
 await page.route('**/api/v1/session', (route) => (offline ? route.abort() : route.continue()));
-
-if (built !== undefined) {
-  const types = { html: 'text/html', js: 'text/javascript', css: 'text/css', svg: 'image/svg+xml', woff2: 'font/woff2' };
-  await page.route(/^http:\/\/[^/]+\/(assets\/[^/]+)?$/, async (route) => {
-    const file = new URL(route.request().url()).pathname.slice(1) || 'index.html';
-    // The headers are the server's, above all its content security policy.
-    const response = await route.fetch({ url: new URL('/', route.request().url()).href });
-    const body = await readFile(new URL(`../dist/${file}`, import.meta.url));
-    const headers = { ...response.headers(), 'content-type': types[file.split('.').pop()], 'content-length': `${body.length}` };
-    await route.fulfill({ status: 200, headers, body });
-  });
-}
+await layOver(page);
 
 const shown = (text) => page.getByText(text).filter({ visible: true }).first().waitFor();
 
-/** Accessible, without sideways scrolling, in both colour schemes and all sizes. */
-async function look(name) {
-  for (const scheme of ['light', 'dark']) {
-    await page.emulateMedia({ colorScheme: scheme });
-    for (const [size, viewport] of Object.entries(SIZES)) {
-      await page.setViewportSize(viewport);
-      await page.waitForTimeout(50);
-      if (SHOTS) await page.screenshot({ path: join(SHOTS, `${name}-${size}-${scheme}.png`) });
-      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-      assert.ok(wide <= 0, `${name}: ${wide} px too wide at ${size}`);
-      const { violations } = await new AxeBuilder({ page })
-        .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'])
-        .analyze();
-      const told = violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`);
-      assert.deepEqual(told, [], `${name} ${size} ${scheme}`);
-    }
-  }
-  await page.emulateMedia({ colorScheme: 'light' });
-  await page.setViewportSize(SIZES.wide);
-}
+const look = looks(page);
 
 const steps = {
   async 'a link signs in and leaves the address bar'() {
@@ -272,8 +209,7 @@ try {
     }
   }
 } finally {
-  await context.close();
+  await close();
   await server.stop();
-  await rm(profile, { recursive: true, force: true });
 }
 process.exitCode = failed === 0 ? 0 : 1;

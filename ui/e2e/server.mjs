@@ -3,7 +3,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
 /** Builds it and gives the program's path. */
-export function build() {
+function build() {
   const out = execFileSync(
     'cargo',
     ['build', '-p', 'anteroom-web', '--example', 'scripted_call', '--message-format', 'json-render-diagnostics'],
@@ -18,8 +18,11 @@ export function build() {
   return made.executable;
 }
 
-export async function start(program) {
-  const child = spawn(program, [], { stdio: ['pipe', 'pipe', 'inherit'] });
+/** The program: what `ANTEROOM_E2E_SERVER` names, else built now. */
+export const program = () => process.env.ANTEROOM_E2E_SERVER ?? build();
+
+export async function start(program, env = {}) {
+  const child = spawn(program, [], { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...env } });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const line = async () => (await lines.next()).value;
   return {

@@ -10,6 +10,7 @@ mod audio;
 mod demo;
 mod knowledge;
 mod models;
+mod no_desk;
 mod out;
 mod records;
 mod serve;

@@ -1,5 +1,6 @@
 //! The seam between the web server and the engine.
 
+use crate::no_desk;
 use anteroom_api::{
     ApiError, Automation, CallDetail, CallsPage, CallsQuery, DeskCommand, DeskDone, EntryDetail, Handset,
     HealthReport, LiveEvent, PeoplePage, SearchRequest, Snapshot, TasksPage, Who,
@@ -45,27 +46,23 @@ impl anteroom_web::Engine for WebEngine {
         let store = self.0.store();
         blocking(move || records::tasks_page(&store))
     }
-    fn sip_socket(&self, peer: SipPeer) -> Option<SipSocket> {
-        let (to_engine, from_engine) = self.0.sip_socket(peer.addr, peer.secure, &peer.who)?;
-        Some(SipSocket {
-            to_engine,
-            from_engine,
-        })
+    fn sip_socket(&self, _peer: SipPeer) -> Option<SipSocket> {
+        None
     }
-    fn handset(&self, who: Who) -> Answer<'_, Handset> {
-        Box::pin(self.0.handset(who))
+    fn handset(&self, _who: Who) -> Answer<'_, Handset> {
+        no_desk::handset()
     }
     fn people(&self) -> Answer<'_, PeoplePage> {
-        Box::pin(self.0.people())
+        no_desk::people()
     }
-    fn desk(&self, who: Who, call: CallId, command: DeskCommand) -> Answer<'_, DeskDone> {
-        Box::pin(self.0.desk(who, call, command))
+    fn desk(&self, _who: Who, _call: CallId, _command: DeskCommand) -> Answer<'_, DeskDone> {
+        no_desk::command()
     }
     fn automation(&self) -> Answer<'_, Automation> {
-        Box::pin(self.0.automation())
+        no_desk::automation(&self.0)
     }
-    fn set_automation(&self, who: Who, on: bool) -> Answer<'_, Automation> {
-        Box::pin(self.0.set_automation(who, on))
+    fn set_automation(&self, _who: Who, _on: bool) -> Answer<'_, Automation> {
+        no_desk::set_automation()
     }
     fn entry(&self, id: EntryId, version: u32) -> Answer<'_, EntryDetail> {
         let store = self.0.store();

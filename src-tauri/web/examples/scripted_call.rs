@@ -1,12 +1,18 @@
 //! The page with a scripted call and no telephone, for work on the page and for its browser tests.
 //!
 //! Prints a sign-in link, then obeys lines on standard input: `call`, `more`, `urgent`, `end`, `off`, `link`, `admin`, `stop`.
+//!
+//! For the browser handset: `user NAME` prints a link that signs that user in; `staff` lists people; `id` prints the first call's
+//! id; `desk JSON` places that call at the desk (a `CallDesk` without its `call`); `cut` closes every handset's connection.
+//! With `ANTEROOM_SIP_PEER=ws://…` in the environment, SIP over WebSocket goes on to that server, so that real SIP is spoken.
 
 #![allow(clippy::print_stdout, missing_docs, reason = "a development tool")]
 
 #[path = "../tests/server/fake.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests")]
 mod fake;
+#[path = "support/sip_peer.rs"]
+mod sip_peer;
 
 use anteroom_api::Role;
 use anteroom_types::event::{BargeInAction, DecisionRecord};
@@ -34,6 +40,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let _ = stopped.await;
     })
     .await?;
+    let cut = sip_peer::start(&engine);
     let link = |role| {
         println!("{}", web.invite(role, Duration::from_secs(3_600)).as_str());
     };
@@ -62,7 +69,23 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             "link" => link(Role::FrontDesk),
             "admin" => link(Role::Admin),
             "stop" => break,
-            _ => println!("not known"),
+            "staff" => engine.staff(fake::people()),
+            "id" => println!("{}", first.map(|l| l.id.to_string()).unwrap_or_default()),
+            "cut" => {
+                let _ = cut.send(());
+            }
+            other => match other.split_once(' ') {
+                Some(("user", name)) => {
+                    let link = web.invite_user(Role::FrontDesk, name, Duration::from_secs(3_600));
+                    println!("{}", link.as_str());
+                }
+                Some(("desk", json)) => {
+                    let mut desk: serde_json::Value = serde_json::from_str(json)?;
+                    desk["call"] = first.map(|l| l.id.to_string()).unwrap_or_default().into();
+                    engine.place(serde_json::from_value(desk)?);
+                }
+                _ => println!("not known"),
+            },
         }
     }
     let _ = stop.send(());

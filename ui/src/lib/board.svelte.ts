@@ -1,5 +1,5 @@
 // What the page knows.
-import type { CallEvent, CallId, CallSummary, EngineState, LiveEvent, ServerMessage, TaskDto } from './api';
+import type { CallDesk, CallEvent, CallId, CallSummary, EngineState, LiveEvent, Person, ServerMessage, TaskDto } from './api';
 import * as client from './client';
 import { apply, emptyView, fold, summary, type CallView } from './fold';
 import { Stream, type Connection } from './stream';
@@ -17,6 +17,9 @@ export class Board {
   ended = $state<CallView[]>([]);
   tasks = $state<TaskDto[]>([]);
   recent = $state<CallSummary[]>([]);
+  /** Where calls in progress stand at the desk. */
+  desk = $state<CallDesk[]>([]);
+  people = $state<Person[]>([]);
   /** What a narrow screen shows. */
   view = $state<View>('calls');
   /** The clock, corrected by the server's. */
@@ -103,6 +106,8 @@ export class Board {
         this.calls = snapshot.calls.flatMap((c) => fold(c.events) ?? []);
         this.tasks = snapshot.tasks;
         this.recent = snapshot.recent;
+        this.desk = snapshot.desk;
+        this.people = snapshot.people;
         break;
       }
       case 'resumed':
@@ -135,6 +140,12 @@ export class Board {
         this.tasks = this.tasks.filter((t) => t.id !== body.task.id);
         if (body.task.status === 'open') this.tasks.push(body.task);
         break;
+      case 'desk':
+        this.desk = [...this.desk.filter((d) => d.call !== body.desk.call), body.desk];
+        break;
+      case 'people':
+        this.people = body.people;
+        break;
       case 'call':
         this.#callEvent(body.event);
         break;
@@ -161,6 +172,7 @@ export class Board {
     if (this.selected === view.id) this.#chosen = view.id;
     this.ended = [$state.snapshot(view), ...this.ended].slice(0, ENDED_MAX);
     this.calls = this.calls.filter((c) => c.id !== view.id);
+    this.desk = this.desk.filter((d) => d.call !== view.id);
     this.recent = [summary(view), ...this.recent.filter((c) => c.id !== view.id)].slice(0, RECENT_MAX);
   }
 }

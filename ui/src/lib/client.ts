@@ -1,5 +1,5 @@
 // The HTTP side of the API.
-import type { ApiError, CallDetail, EntryDetail, SessionInfo } from './api';
+import type { ApiError, Automation, CallDetail, DeskCommand, DeskDone, EntryDetail, Handset, SessionInfo } from './api';
 
 /** What the server refused, or null when it could not be reached. */
 export class Failure extends Error {
@@ -49,4 +49,16 @@ export async function call(id: string): Promise<CallDetail> {
 
 export async function entry(id: string, version: number): Promise<EntryDetail> {
   return (await ask('GET', `/api/v1/knowledge/${encodeURIComponent(id)}/${version}`)) as EntryDetail;
+}
+
+export async function handset(): Promise<Handset> {
+  return (await ask('GET', '/api/v1/handset')) as Handset;
+}
+
+export async function desk(call: string, command: DeskCommand): Promise<DeskDone> {
+  return (await ask('POST', `/api/v1/calls/${encodeURIComponent(call)}/desk`, command)) as DeskDone;
+}
+
+export async function setAutomation(on: boolean): Promise<Automation> {
+  return (await ask('POST', '/api/v1/automation', { on })) as Automation;
 }

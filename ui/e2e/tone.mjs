@@ -1,0 +1,71 @@
+// Sound for the browsers under test, and what arrives of it.
+import { writeFile } from 'node:fs/promises';
+
+const RATE = 48_000;
+
+/** A WAV file of a tone that comes and goes, like speech does: steady tones are taken for noise and removed. */
+export async function toneFile(path, hertz) {
+  const seconds = 2;
+  const samples = RATE * seconds;
+  const wav = Buffer.alloc(44 + samples * 2);
+  wav.write('RIFF', 0);
+  wav.writeUInt32LE(36 + samples * 2, 4);
+  wav.write('WAVEfmt ', 8);
+  wav.writeUInt32LE(16, 16);
+  wav.writeUInt16LE(1, 20);
+  wav.writeUInt16LE(1, 22);
+  wav.writeUInt32LE(RATE, 24);
+  wav.writeUInt32LE(RATE * 2, 28);
+  wav.writeUInt16LE(2, 32);
+  wav.writeUInt16LE(16, 34);
+  wav.write('data', 36);
+  wav.writeUInt32LE(samples * 2, 40);
+  for (let i = 0; i < samples; i += 1) {
+    const t = i / RATE;
+    const on = t % 0.4 < 0.25 ? Math.sin((Math.PI * (t % 0.4)) / 0.25) : 0;
+    wav.writeInt16LE(Math.round(12_000 * on * Math.sin(2 * Math.PI * hertz * t)), 44 + i * 2);
+  }
+  await writeFile(path, wav);
+}
+
+/** To be run before the page's own scripts: keeps hold of its connections, so that their sound can be measured. */
+export function holdConnections() {
+  const Real = window.RTCPeerConnection;
+  window.heldConnections = [];
+  window.RTCPeerConnection = class extends Real {
+    constructor(...args) {
+      super(...args);
+      window.heldConnections.push(this);
+    }
+  };
+}
+
+/** How loud these frequencies are, in dB, in what the newest open connection of the page receives: the loudest of `looks`
+ * looks 50 ms apart. */
+export function receivedDb(page, hertz, looks = 30) {
+  return page.evaluate(
+    async ({ hertz, looks }) => {
+      const connection = window.heldConnections.findLast((c) => c.connectionState === 'connected');
+      if (connection === undefined) return hertz.map(() => -200);
+      const track = connection.getReceivers().find((r) => r.track.kind === 'audio').track;
+      const context = new AudioContext({ sampleRate: 48_000 });
+      const analyser = context.createAnalyser();
+      analyser.fftSize = 4096;
+      analyser.smoothingTimeConstant = 0;
+      context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
+      const bins = new Float32Array(analyser.frequencyBinCount);
+      const loudest = hertz.map(() => -200);
+      for (let n = 0; n < looks; n += 1) {
+        await new Promise((next) => setTimeout(next, 50));
+        analyser.getFloatFrequencyData(bins);
+        hertz.forEach((f, i) => {
+          const at = Math.round((f * analyser.fftSize) / 48_000);
+          loudest[i] = Math.max(loudest[i], bins[at - 1], bins[at], bins[at + 1]);
+        });
+      }
+      await context.close();
+      return loudest;
+    },
+    { hertz, looks },
+  );
+}

@@ -1,0 +1,444 @@
+// The browser as a telephone: what the page shows of it, and what the page may ask of it.
+import type { CallDesk, DeskCommand, DeskDone, Handset } from '../api';
+import type { Board } from '../board.svelte';
+import * as client from '../client';
+import { load, present, save, type Choice, type MicProblem, type Sound, type Use } from './devices';
+import { Leader, type Role } from './leader';
+import { Line, type Registration } from './line';
+import { Mic } from './mic';
+import { heard, type Heard, type Look } from './quality';
+import { Ringer } from './ringer';
+import type { Ending, SipCall, Way } from './sipcall';
+
+export type Phase = 'ringing' | 'answering' | 'calling' | 'talking' | 'over';
+export type Setup = { is: 'loading' } | { is: 'failed'; why: unknown } | { is: 'ready'; handset: Handset };
+
+const LOOK_EVERY_MS = 2_000;
+/** Digits shown of those sent. */
+const DIGITS_MAX = 24;
+
+/** A call of this handset. */
+export class PhoneCall {
+  readonly key = crypto.randomUUID();
+  readonly sip: SipCall;
+  readonly way: Way;
+  readonly since = Date.now();
+  phase = $state<Phase>('ringing');
+  callId = $state<string | null>(null);
+  answeredAt = $state<number | null>(null);
+  muted = $state(false);
+  /** Held by SIP; calls the desk knows are held there. */
+  held = $state(false);
+  farHeld = $state(false);
+  digits = $state('');
+  received = $state('');
+  quality = $state<Heard | null>(null);
+  note = $state('');
+  /** What failed last. */
+  problem = $state<unknown>(null);
+  busy = $state(false);
+  over = $state<Ending | null>(null);
+  /** Where it is parked. */
+  slot: number | null = null;
+  /** Sound of the far end arrives before the answer: an announcement, or ringing of its own. */
+  early = $state(false);
+  audio: HTMLAudioElement | null = null;
+  before: Look | null = null;
+
+  constructor(sip: SipCall) {
+    this.sip = sip;
+    this.way = sip.way;
+    this.callId = sip.callId;
+    this.phase = sip.way === 'in' ? 'ringing' : 'calling';
+  }
+}
+
+/** What became of the last call. */
+export interface Last {
+  who: string;
+  why: Ending;
+  slot: number | null;
+}
+
+export class Phone {
+  setup = $state<Setup>({ is: 'loading' });
+  role = $state<Role>('asking');
+  registration = $state<Registration>({ is: 'connecting' });
+  calls = $state<PhoneCall[]>([]);
+  micProblem = $state<MicProblem | null>(null);
+  /** The browser does not let the page ring yet. */
+  blocked = $state(false);
+  sounds = $state<Sound[]>([]);
+  choice = $state<Choice>(load(localStorage));
+  testing = $state(false);
+  last = $state<Last | null>(null);
+
+  readonly board: Board;
+  #line: Line | null = null;
+  #leader: Leader | null = null;
+  #mic = new Mic();
+  #bell = new Ringer();
+  #tones = new Ringer();
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #stopped = new AbortController();
+
+  ringing = $derived(this.calls.filter((c) => c.phase === 'ringing' || c.phase === 'answering'));
+  /** The call in hand: one that talks, else one that is being made. */
+  active = $derived(
+    this.calls.find((c) => c.phase === 'talking' && !this.isHeld(c)) ??
+      this.calls.find((c) => c.phase === 'talking' || c.phase === 'calling') ??
+      null,
+  );
+  me = $derived(this.setup.is === 'ready' ? this.setup.handset.user : '');
+
+  constructor(board: Board) {
+    this.board = board;
+    this.#mic.onlost = () => void this.#micLost();
+    this.#bell.onblocked = (blocked) => (this.blocked = blocked);
+  }
+
+  start(): void {
+    const { signal } = this.#stopped;
+    this.#timer = setInterval(() => void this.#look(), LOOK_EVERY_MS);
+    const touched = () => {
+      if (this.blocked) void this.#bell.unlock();
+    };
+    addEventListener('pointerdown', touched, { signal });
+    addEventListener('keydown', touched, { signal });
+    const network = () => this.#line?.networkChanged();
+    addEventListener('online', network, { signal });
+    connection()?.addEventListener('change', network, { signal });
+    navigator.mediaDevices?.addEventListener('devicechange', () => void this.#list(), { signal });
+    void this.#list();
+    void this.#bell.unlock();
+    void this.retrySetup();
+  }
+
+  stop(): void {
+    this.#stopped.abort();
+    clearInterval(this.#timer);
+    this.#leader?.stop();
+    this.#line?.stop();
+    this.#line = null;
+    this.#mic.close();
+    this.#bell.close();
+    this.#tones.close();
+  }
+
+  async retrySetup(): Promise<void> {
+    this.setup = { is: 'loading' };
+    try {
+      const handset = await client.handset();
+      if (this.#stopped.signal.aborted) return;
+      this.setup = { is: 'ready', handset };
+      this.#leader?.stop();
+      this.#leader = new Leader(`anteroom-handset-${handset.user}`, (role) => this.#lead(role, handset));
+      this.#leader.start();
+    } catch (why) {
+      this.setup = { is: 'failed', why };
+    }
+  }
+
+  /** Rings here, not in the other tab. */
+  take(): void {
+    this.#leader?.take();
+  }
+
+  retry(): void {
+    this.#line?.retry();
+  }
+
+  /** Where a call stands at the desk, if the desk knows it. */
+  deskOf(call: PhoneCall): CallDesk | null {
+    return this.board.desk.find((d) => d.call === call.callId) ?? null;
+  }
+
+  isHeld(call: PhoneCall): boolean {
+    return call.held || this.deskOf(call)?.stage.is === 'held';
+  }
+
+  async answer(call: PhoneCall): Promise<void> {
+    if (call.phase !== 'ringing' || this.setup.is !== 'ready') return;
+    call.phase = 'answering';
+    this.#sound();
+    const opened = await this.#mic.open(this.#device('mic'));
+    if (call.phase !== 'answering') return;
+    if (opened.is === 'failed') {
+      this.micProblem = opened.why;
+      call.phase = 'ringing';
+      this.#sound();
+      return;
+    }
+    this.micProblem = null;
+    for (const other of this.calls) {
+      if (other !== call && other.phase === 'talking' && !this.isHeld(other)) await this.hold(other, true);
+    }
+    call.sip.answer(opened.stream, ice(this.setup.handset));
+  }
+
+  /** Tries the microphone again; with a call that waits for it, answers. */
+  async retryMic(): Promise<void> {
+    const opened = await this.#mic.change(this.#device('mic'));
+    this.micProblem = opened.is === 'failed' ? opened.why : null;
+    if (opened.is === 'failed') return;
+    void this.#list();
+    for (const c of this.calls) if (c.phase === 'talking') await c.sip.useMic(opened.stream);
+    this.#spareMic();
+  }
+
+  end(call: PhoneCall): void {
+    if (call.phase === 'ringing' && this.deskOf(call)?.brief?.wants_answer === true) void this.command(call, { command: 'decline' });
+    call.sip.end();
+  }
+
+  async dial(target: string): Promise<void> {
+    const line = this.#line;
+    if (line === null || target.trim() === '') return;
+    const opened = await this.#mic.open(this.#device('mic'));
+    if (opened.is === 'failed') {
+      this.micProblem = opened.why;
+      return;
+    }
+    this.micProblem = null;
+    for (const other of this.calls) if (other.phase === 'talking' && !this.isHeld(other)) await this.hold(other, true);
+    if (this.setup.is === 'ready') this.#add(line.call(target.trim(), opened.stream, ice(this.setup.handset)));
+  }
+
+  mute(call: PhoneCall): void {
+    call.muted = !call.muted;
+    call.sip.mute(call.muted);
+  }
+
+  async hold(call: PhoneCall, on: boolean): Promise<void> {
+    if (call.callId !== null) await this.command(call, { command: on ? 'hold' : 'resume' });
+    else if (!call.sip.hold(on)) call.problem = new Error('glare');
+  }
+
+  /** Takes a held call in hand; the one that talks is held instead. */
+  async swap(call: PhoneCall): Promise<void> {
+    for (const other of this.calls) {
+      if (other !== call && other.phase === 'talking' && !this.isHeld(other)) await this.hold(other, true);
+    }
+    await this.hold(call, false);
+  }
+
+  digit(call: PhoneCall, digit: string): void {
+    call.sip.tone(digit);
+    call.digits = (call.digits + digit).slice(-DIGITS_MAX);
+  }
+
+  async park(call: PhoneCall): Promise<void> {
+    const done = await this.command(call, { command: 'park', slot: null });
+    if (done?.slot != null) call.slot = done.slot;
+  }
+
+  /** Gives a call on. Without the desk it can only be given on at once. */
+  async give(call: PhoneCall, to: string, how: 'now' | 'spoken' | 'text'): Promise<boolean> {
+    const note = call.note.trim() === '' ? null : call.note.trim();
+    if (call.callId === null) {
+      call.sip.refer(to);
+      return true;
+    }
+    const command: DeskCommand =
+      how === 'now' ? { command: 'transfer', to, briefing: note } : { command: 'warm', to, briefing: how, note };
+    return (await this.command(call, command)) !== null;
+  }
+
+  /** Does something with a call of this handset; null when it failed, and the call tells why. */
+  async command(call: PhoneCall, command: DeskCommand): Promise<DeskDone | null> {
+    if (call.callId === null) return null;
+    call.busy = true;
+    call.problem = null;
+    try {
+      return await client.desk(call.callId, command);
+    } catch (e) {
+      call.problem = e;
+      return null;
+    } finally {
+      call.busy = false;
+    }
+  }
+
+  async choose(use: Use, id: string): Promise<void> {
+    this.choice = { ...this.choice, [use]: id };
+    save(localStorage, this.choice);
+    await this.#useOutputs();
+    if (use === 'mic' && this.#mic.stream !== null) await this.retryMic();
+  }
+
+  /** Opens the microphone to look at its meter, or lets it go. */
+  async test(on: boolean): Promise<void> {
+    this.testing = on;
+    if (!on) {
+      this.#spareMic();
+      return;
+    }
+    const opened = await this.#mic.open(this.#device('mic'));
+    this.micProblem = opened.is === 'failed' ? opened.why : null;
+    if (opened.is === 'failed') this.testing = false;
+    else void this.#list();
+  }
+
+  ringOnce(): void {
+    void this.#bell.use(this.#device('ringer'));
+    this.#bell.play('ring');
+    setTimeout(() => this.#sound(), 1_400);
+  }
+
+  level(): number {
+    return this.#mic.level();
+  }
+
+  #lead(role: Role, handset: Handset): void {
+    if (this.#stopped.signal.aborted) return;
+    this.role = role;
+    if (role === 'telephone') {
+      this.#line?.stop();
+      this.registration = { is: 'connecting' };
+      this.#line = new Line(handset, {
+        registration: (r) => (this.registration = r),
+        incoming: (call) => this.#add(call),
+        credentials: () => client.handset(),
+      });
+      this.#line.start();
+    } else if (role === 'elsewhere' && this.#line !== null) {
+      // Calls in hand are kept to their end.
+      this.#line.quieten();
+      if (!this.#line.busy) this.#letGo();
+    }
+  }
+
+  #letGo(): void {
+    this.#line?.stop();
+    this.#line = null;
+  }
+
+  #add(sip: SipCall): void {
+    this.last = null;
+    this.calls = [...this.calls, new PhoneCall(sip)];
+    // Read back, so that what is changed is what is shown.
+    const call = this.calls[this.calls.length - 1];
+    if (call === undefined) return;
+    sip.attach({
+      progress: () => {
+        call.callId = sip.callId;
+        this.#sound();
+      },
+      answered: () => {
+        call.callId = sip.callId;
+        call.phase = 'talking';
+        call.answeredAt = Date.now();
+        this.#sound();
+      },
+      sound: (stream) => this.#play(call, stream),
+      farHold: (held) => (call.farHeld = held),
+      heldByUs: (held) => (call.held = held),
+      digit: (d) => (call.received = (call.received + d).slice(-DIGITS_MAX)),
+      over: (why) => this.#over(call, why),
+    });
+    this.#sound();
+    // So that the first words are not lost while the device opens.
+    if (call.way === 'in') {
+      void this.#mic.allowed().then(async (may) => {
+        if (!may || call.phase !== 'ringing') return;
+        const opened = await this.#mic.open(this.#device('mic'));
+        this.micProblem = opened.is === 'failed' ? opened.why : null;
+        this.#spareMic();
+      });
+    }
+  }
+
+  #over(call: PhoneCall, why: Ending): void {
+    call.phase = 'over';
+    call.over = why;
+    call.audio?.pause();
+    if (call.audio !== null) call.audio.srcObject = null;
+    const from = this.board.calls.find((c) => c.id === call.callId)?.from;
+    this.last = { who: from ?? (call.sip.name || call.sip.number), why, slot: call.slot };
+    this.calls = this.calls.filter((c) => c !== call);
+    this.#sound();
+    this.#spareMic();
+    if (this.role === 'elsewhere' && this.#line?.busy !== true) this.#letGo();
+  }
+
+  #play(call: PhoneCall, stream: MediaStream): void {
+    call.audio ??= new Audio();
+    call.audio.srcObject = stream;
+    if (call.phase === 'calling') {
+      call.early = true;
+      // Our own ringback makes way once something is heard.
+      stream.getAudioTracks()[0]?.addEventListener('unmute', () => this.#sound(), { once: true });
+    }
+    void this.#useOutputs();
+    call.audio.play().catch(() => (this.blocked = true));
+  }
+
+  /** Rings, blips, or is quiet, as the calls want it. */
+  #sound(): void {
+    const rings = this.calls.some((c) => c.phase === 'ringing');
+    const talks = this.calls.some((c) => c.phase === 'talking' || c.phase === 'answering');
+    if (rings) {
+      void this.#bell.use(this.#device(talks ? 'speaker' : 'ringer'));
+      this.#bell.play(talks ? 'waiting' : 'ring');
+    } else this.#bell.stop();
+    const hears = (c: PhoneCall) => (c.audio?.srcObject as MediaStream | null)?.getAudioTracks().some((t) => !t.muted) === true;
+    const calling = this.calls.find((c) => c.phase === 'calling');
+    if (calling !== undefined && !hears(calling)) this.#tones.play('ringback');
+    else this.#tones.stop();
+  }
+
+  #device(use: Use): string {
+    const kind = use === 'mic' ? 'audioinput' : 'audiooutput';
+    return present(this.choice[use], kind, this.sounds);
+  }
+
+  async #list(): Promise<void> {
+    const all = (await navigator.mediaDevices?.enumerateDevices().catch(() => [])) ?? [];
+    this.sounds = all.map((d) => ({ id: d.deviceId, label: d.label, kind: d.kind }));
+    await this.#useOutputs();
+  }
+
+  async #useOutputs(): Promise<void> {
+    await this.#bell.use(this.#device('ringer'));
+    await this.#tones.use(this.#device('speaker'));
+    for (const { audio } of this.calls) {
+      if (audio !== null && 'setSinkId' in audio) await audio.setSinkId(this.#device('speaker')).catch(() => undefined);
+    }
+  }
+
+  /** The microphone is let go as soon as nobody needs it. */
+  #spareMic(): void {
+    if (this.calls.length === 0 && !this.testing) this.#mic.close();
+  }
+
+  /** Unplugged: the next one is taken, so that the caller goes on being answered. */
+  async #micLost(): Promise<void> {
+    if (this.calls.length === 0 && !this.testing) return;
+    await this.#list();
+    await this.retryMic();
+  }
+
+  async #look(): Promise<void> {
+    for (const call of this.calls) {
+      if (call.phase !== 'talking') continue;
+      const now = await call.sip.look().catch(() => null);
+      if (now === null) continue;
+      if (call.before !== null) call.quality = heard(call.before, now);
+      call.before = now;
+    }
+  }
+}
+
+/** `null` is no password: the browser would take it for the word. */
+function ice(handset: Handset): RTCIceServer[] {
+  return handset.ice_servers.map(({ urls, username, credential }) => ({
+    urls,
+    ...(username == null ? {} : { username }),
+    ...(credential == null ? {} : { credential }),
+  }));
+}
+
+/** The network information of those browsers that tell. */
+function connection(): EventTarget | undefined {
+  return (navigator as { connection?: EventTarget }).connection;
+}

@@ -1,0 +1,107 @@
+// The words for what the handset tells.
+import { m } from '../../paraglide/messages';
+import type { CallDesk, Person, PersonState } from '../api';
+import { Failure } from '../client';
+import { failure } from '../words';
+import type { MicProblem } from './devices';
+import type { Registration } from './line';
+import type { Verdict } from './quality';
+import type { Ending } from './sipcall';
+
+const endings: Record<Ending, () => string> = {
+  ended: () => m.hs_over_ended(),
+  declined: () => m.hs_over_declined(),
+  cancelled: () => m.hs_over_cancelled(),
+  elsewhere: () => m.hs_over_elsewhere(),
+  busy: () => m.hs_over_busy(),
+  unknown_number: () => m.hs_over_unknown(),
+  refused: () => m.hs_over_refused(),
+  no_answer: () => m.hs_over_no_answer(),
+  failed: () => m.hs_over_failed(),
+};
+export const over = (e: Ending): string => endings[e]();
+
+const verdicts: Record<Verdict, () => string> = {
+  good: () => m.hs_sound_good(),
+  fair: () => m.hs_sound_fair(),
+  poor: () => m.hs_sound_poor(),
+  bad: () => m.hs_sound_bad(),
+  silent: () => m.hs_sound_silent(),
+};
+export const verdict = (v: Verdict): string => verdicts[v]();
+
+const mics: Record<MicProblem, () => string> = {
+  denied: () => m.hs_mic_denied(),
+  missing: () => m.hs_mic_missing(),
+  busy: () => m.hs_mic_busy(),
+  insecure: () => m.hs_mic_insecure(),
+};
+export const mic = (p: MicProblem): string => mics[p]();
+
+const states: Record<PersonState, () => string> = {
+  free: () => m.hs_person_free(),
+  ringing: () => m.hs_person_ringing(),
+  talking: () => m.hs_person_talking(),
+  busy: () => m.hs_person_busy(),
+  away: () => m.hs_person_away(),
+};
+export const personState = (s: PersonState): string => states[s]();
+
+export function registration(r: Registration): { how: 'good' | 'wait' | 'bad'; text: string } {
+  switch (r.is) {
+    case 'registered':
+      return { how: 'good', text: m.hs_reg_ready() };
+    case 'connecting':
+      return { how: 'wait', text: m.hs_reg_connecting() };
+    case 'lost':
+      return { how: 'bad', text: m.hs_reg_lost() };
+    case 'refused':
+      return { how: 'bad', text: m.hs_reg_refused() };
+    case 'signed_out':
+      return { how: 'bad', text: m.hs_reg_signed_out() };
+  }
+}
+
+/** The name others know a user by. */
+export function name(people: Person[], user: string): string {
+  return people.find((p) => p.user === user)?.name ?? user;
+}
+
+const names = (people: Person[], users: string[]): string => users.map((u) => name(people, u)).join(', ');
+
+/** Where a call stands, in a line. */
+export function stage(desk: CallDesk, people: Person[]): string {
+  const { stage: s } = desk;
+  switch (s.is) {
+    case 'automation':
+      return m.hs_stage_automation();
+    case 'queued':
+      return m.hs_stage_queued({ position: s.position });
+    case 'ringing':
+      return m.hs_stage_ringing({ who: names(people, s.who) });
+    case 'talking':
+      return m.hs_stage_talking({ who: names(people, s.who) });
+    case 'held':
+      return m.hs_stage_held({ who: name(people, s.by) });
+    case 'consulting':
+      return s.answered
+        ? m.hs_stage_briefing({ who: name(people, s.to) })
+        : m.hs_stage_asking({ who: name(people, s.to) });
+    case 'parked':
+      return m.hs_stage_parked({ slot: s.slot, who: name(people, s.by) });
+    case 'voicemail':
+      return m.hs_stage_voicemail();
+  }
+}
+
+/** What to tell somebody about something of the handset's that failed. */
+export function trouble(e: unknown): string {
+  if (e instanceof Failure) {
+    if (e.error?.code === 'handset.no_user') return m.hs_no_user();
+    if (e.error?.code === 'desk.not_configured') return m.hs_no_desk();
+    if (e.status === 404) return m.hs_call_gone();
+    if (e.status === 403) return m.error_role();
+    return failure(e);
+  }
+  return e instanceof Error && e.message === 'glare' ? m.hs_try_again() : m.hs_failed();
+}
