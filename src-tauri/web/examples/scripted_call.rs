@@ -6,7 +6,12 @@
 //! id; `desk JSON` places that call at the desk (a `CallDesk` without its `call`); `cut` closes every handset's connection.
 //! With `ANTEROOM_SIP_PEER=ws://…` in the environment, SIP over WebSocket goes on to that server, so that real SIP is spoken.
 
-#![allow(clippy::print_stdout, missing_docs, reason = "a development tool")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "a development tool"
+)]
 
 #[path = "../tests/server/fake.rs"]
 #[allow(dead_code, unreachable_pub, reason = "shared with the tests")]
