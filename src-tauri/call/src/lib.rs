@@ -3,6 +3,8 @@
 //! - [`InboundCall`]: the caller's own leg, from its INVITE to its last record.
 //! - [`desk::DeskCall`]: everything with people in it: ringing, talking, hold, parking, transfers, queue, voicemail.
 //!   It is made of [`leg::Leg`]s and one [`bridge::Bridge`].
+//! - [`queue::Queue`] and [`parking::ParkingLot`]: what calls share.
+//! - [`dial::permit`] and [`automation::when_switched_off`]: decisions without a state of their own.
 //!
 //! # Architecture invariants
 //!
@@ -18,9 +20,12 @@
 pub mod automation;
 pub mod bridge;
 pub mod desk;
+pub mod dial;
 mod inbound;
 pub mod leg;
+pub mod parking;
 pub mod party;
+pub mod queue;
 pub mod ring;
 pub mod scene;
 pub mod voicemail;

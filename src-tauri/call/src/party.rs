@@ -45,7 +45,7 @@ pub enum Address {
     Contact(u64),
     /// The audio device of the desktop window.
     Desktop,
-    /// A telephone number, by a trunk. Already permitted and normalised; see `dial`.
+    /// A telephone number, by a trunk. Already permitted and normalised; see [`crate::dial`].
     Number(Pii<String>),
 }
 

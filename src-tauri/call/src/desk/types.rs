@@ -129,7 +129,7 @@ pub enum DeskInput {
         /// `0` to `9`, `*` or `#`.
         digit: char,
     },
-    /// The caller's place in the queue, from the `Queue`.
+    /// The caller's place in the queue, from the [`crate::queue::Queue`].
     QueuePosition {
         /// From 1.
         position: u16,
@@ -184,7 +184,7 @@ pub enum Command {
     Mute,
     /// Be heard again.
     Unmute,
-    /// Let the caller wait in a slot, reserved beforehand in the `ParkingLot`.
+    /// Let the caller wait in a slot, reserved beforehand in the [`crate::parking::ParkingLot`].
     Park {
         /// The slot.
         slot: u16,

@@ -1,0 +1,370 @@
+//! Several callers wait for few people: order, places, expected waits, and whose turn it is.
+//!
+//! One queue is shared by many calls; the composition root translates. A call's `JoinQueue` is [`Queue::join`], its
+//! `LeaveQueue` is [`Queue::leave`], what comes back is told to the calls as `QueuePosition`, `QueueTurn` and
+//! `QueueRefused`. A call that was rung for in vain joins again and keeps its place.
+//!
+//! Invariants: nobody is told two places at once, places are 1, 2, 3 without gaps, an urgent caller is before all
+//! who are not, and no more calls are rung for than there are people to answer.
+
+use anteroom_types::{CallId, Mono};
+
+/// Callers one queue holds, unless configured lower. Who comes then is refused, and falls back to a message.
+pub const QUEUE_CALLERS_MAX: usize = 100;
+
+/// How a queue behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueConfig {
+    /// Callers it holds.
+    pub callers_max: usize,
+    /// After a call was rung for in vain, how long before it is rung for again, milliseconds.
+    pub again_ms: u64,
+}
+
+impl Default for QueueConfig {
+    fn default() -> Self {
+        Self {
+            callers_max: 30,
+            again_ms: 10_000,
+        }
+    }
+}
+
+/// What a queue wants told to its calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueueEffect {
+    /// Its place has changed, or its wait by a minute or more.
+    Position {
+        /// The call.
+        call: CallId,
+        /// From 1.
+        position: u16,
+        /// Expected wait, milliseconds; `None` before anything was measured.
+        wait_ms: Option<u64>,
+    },
+    /// It is its turn: ring for it.
+    Turn {
+        /// The call.
+        call: CallId,
+    },
+    /// There is no room for it.
+    Refused {
+        /// The call.
+        call: CallId,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    /// For its turn, not before this moment.
+    From(Mono),
+    /// It is rung for.
+    RungFor,
+}
+
+#[derive(Debug, Clone)]
+struct Entry {
+    call: CallId,
+    urgent: bool,
+    waits: Waits,
+    told: Option<(u16, Option<u64>)>,
+}
+
+/// The queue. See the module.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    config: QueueConfig,
+    entries: Vec<Entry>,
+    /// People who could answer now.
+    free: u16,
+    /// People who serve the queue at all, busy or not.
+    serving: u16,
+    /// Moving average of how long a person is busy with one call, milliseconds.
+    busy_ms: Option<u64>,
+}
+
+impl Queue {
+    /// An empty queue that nobody serves.
+    #[must_use]
+    pub const fn new(config: QueueConfig) -> Self {
+        Self {
+            config,
+            entries: Vec::new(),
+            free: 0,
+            serving: 0,
+            busy_ms: None,
+        }
+    }
+
+    /// How many callers are in it.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nobody is in it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The calls in it, first come first.
+    pub fn calls(&self) -> impl Iterator<Item = CallId> {
+        self.entries.iter().map(|e| e.call)
+    }
+
+    /// A call comes in, or comes back after it was rung for in vain; then it keeps its place.
+    #[must_use]
+    pub fn join(&mut self, now: Mono, call: CallId, urgent: bool) -> Vec<QueueEffect> {
+        if let Some(e) = self.entries.iter_mut().find(|e| e.call == call) {
+            if e.waits == Waits::RungFor {
+                e.waits = Waits::From(now.plus_ms(self.config.again_ms));
+            }
+            // It may have heard its place long ago.
+            e.told = None;
+            return self.tell(now);
+        }
+        if self.entries.len() >= self.config.callers_max.min(QUEUE_CALLERS_MAX) {
+            return vec![QueueEffect::Refused { call }];
+        }
+        let at = if urgent {
+            self.entries.iter().take_while(|e| e.urgent).count()
+        } else {
+            self.entries.len()
+        };
+        self.entries.insert(
+            at,
+            Entry {
+                call,
+                urgent,
+                waits: Waits::From(now),
+                told: None,
+            },
+        );
+        self.tell(now)
+    }
+
+    /// A call is no longer in it: somebody has it, or it gave up.
+    #[must_use]
+    pub fn leave(&mut self, now: Mono, call: CallId) -> Vec<QueueEffect> {
+        self.entries.retain(|e| e.call != call);
+        self.tell(now)
+    }
+
+    /// How many people serve the queue, and how many of them could answer now.
+    #[must_use]
+    pub fn people(&mut self, now: Mono, serving: u16, free: u16) -> Vec<QueueEffect> {
+        self.serving = serving;
+        self.free = free.min(serving);
+        self.tell(now)
+    }
+
+    /// A person was busy with a call of this queue for so long, from answering to being free again.
+    #[must_use]
+    pub fn talked(&mut self, now: Mono, ms: u64) -> Vec<QueueEffect> {
+        // One call weighs an eighth: a long one does not frighten everybody who waits.
+        self.busy_ms = Some(self.busy_ms.map_or(ms, |avg| avg - avg / 8 + ms / 8));
+        self.tell(now)
+    }
+
+    /// Time passed.
+    #[must_use]
+    pub fn tick(&mut self, now: Mono) -> Vec<QueueEffect> {
+        self.tell(now)
+    }
+
+    /// When [`Queue::tick`] is due at the latest.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Mono> {
+        let room = self.rung_for() < usize::from(self.free);
+        let from = |e: &Entry| match e.waits {
+            Waits::From(t) => Some(t),
+            Waits::RungFor => None,
+        };
+        self.entries.iter().filter_map(from).min().filter(|_| room)
+    }
+
+    fn rung_for(&self) -> usize {
+        self.entries.iter().filter(|e| e.waits == Waits::RungFor).count()
+    }
+
+    fn wait_ms(&self, position: usize) -> Option<u64> {
+        let serving = u64::from(self.serving);
+        let busy = self.busy_ms.filter(|_| serving > 0)?;
+        Some(busy.saturating_mul(u64::try_from(position).unwrap_or(u64::MAX)) / serving)
+    }
+
+    /// Whose turn it is, and who is to be told a new place.
+    fn tell(&mut self, now: Mono) -> Vec<QueueEffect> {
+        let mut out = Vec::new();
+        let mut rooms = usize::from(self.free).saturating_sub(self.rung_for());
+        for e in &mut self.entries {
+            let due = matches!(e.waits, Waits::From(t) if now >= t);
+            if rooms > 0 && due {
+                rooms -= 1;
+                e.waits = Waits::RungFor;
+                out.push(QueueEffect::Turn { call: e.call });
+            }
+        }
+        for i in 0..self.entries.len() {
+            let position = u16::try_from(i + 1).unwrap_or(u16::MAX);
+            let wait_ms = self.wait_ms(i + 1);
+            let e = &mut self.entries[i];
+            if e.waits == Waits::RungFor {
+                continue;
+            }
+            let minutes = |w: Option<u64>| w.map(|ms| ms.div_ceil(60_000));
+            let news = e
+                .told
+                .is_none_or(|(p, w)| p != position || minutes(w) != minutes(wait_ms));
+            if news {
+                e.told = Some((position, wait_ms));
+                out.push(QueueEffect::Position {
+                    call: e.call,
+                    position,
+                    wait_ms,
+                });
+            }
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(n: u128) -> CallId {
+        CallId::from_u128(n)
+    }
+
+    /// Effects as `1@2 3m` (call 1 has place 2 and waits three minutes), `turn 1`, `refused 1`.
+    fn check(effects: &[QueueEffect], expected: &str) {
+        let words = |e: &QueueEffect| match e {
+            QueueEffect::Position {
+                call,
+                position,
+                wait_ms,
+            } => {
+                let wait = wait_ms.map_or(String::new(), |ms| format!(" {}m", ms.div_ceil(60_000)));
+                format!("{}@{position}{wait}", call.to_u128())
+            }
+            QueueEffect::Turn { call } => format!("turn {}", call.to_u128()),
+            QueueEffect::Refused { call } => format!("refused {}", call.to_u128()),
+        };
+        let words: Vec<String> = effects.iter().map(words).collect();
+        assert_eq!(words.join(", "), expected);
+    }
+
+    fn at(s: u64) -> Mono {
+        Mono::from_ms(s * 1_000)
+    }
+
+    #[test]
+    fn first_come_first_served_and_urgent_before_all() {
+        let mut q = Queue::new(QueueConfig::default());
+        check(&q.join(at(0), call(1), false), "1@1");
+        check(&q.join(at(1), call(2), false), "2@2");
+        check(&q.join(at(2), call(3), true), "3@1, 1@2, 2@3");
+        check(&q.join(at(2), call(4), true), "4@2, 1@3, 2@4");
+        check(&q.people(at(3), 2, 2), "turn 3, turn 4");
+        check(&q.leave(at(4), call(3)), "turn 1, 2@3");
+        check(&q.people(at(5), 2, 0), "");
+        check(&q.leave(at(6), call(1)), "2@2");
+    }
+
+    #[test]
+    fn who_is_rung_for_in_vain_keeps_the_place_and_is_not_rung_for_at_once() {
+        let mut q = Queue::new(QueueConfig::default());
+        check(&q.join(at(0), call(1), false), "1@1");
+        check(&q.join(at(0), call(2), false), "2@2");
+        check(&q.people(at(1), 1, 1), "turn 1");
+        // The next one may try while the first waits again.
+        check(&q.join(at(21), call(1), false), "turn 2, 1@1");
+        check(&q.join(at(25), call(2), false), "2@2");
+        assert_eq!(q.next_timeout(), Some(at(31)));
+        check(&q.tick(at(31)), "turn 1");
+    }
+
+    #[test]
+    fn the_wait_follows_the_moving_average_and_is_told_by_the_minute() {
+        let mut q = Queue::new(QueueConfig::default());
+        check(&q.people(at(0), 2, 0), "");
+        check(&q.join(at(0), call(1), false), "1@1");
+        check(&q.talked(at(1), 240_000), "1@1 2m");
+        check(&q.talked(at(2), 250_000), "1@1 3m");
+        check(&q.talked(at(3), 250_000), "");
+        check(&q.join(at(4), call(2), false), "2@2 5m");
+    }
+
+    #[test]
+    fn a_full_queue_refuses() {
+        let mut q = Queue::new(QueueConfig {
+            callers_max: 1,
+            ..QueueConfig::default()
+        });
+        check(&q.join(at(0), call(1), false), "1@1");
+        check(&q.join(at(0), call(2), true), "refused 2");
+        assert_eq!(q.len(), 1);
+    }
+
+    /// SplitMix64.
+    fn next(seed: &mut u64, below: u64) -> u64 {
+        *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = *seed;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % below
+    }
+
+    #[test]
+    fn whatever_happens_nobody_is_forgotten_and_no_two_are_told_the_same_place() {
+        for seed in 0..2_000 {
+            let mut s = seed;
+            let mut q = Queue::new(QueueConfig::default());
+            let mut places = std::collections::BTreeMap::new();
+            let mut rung = std::collections::BTreeSet::new();
+            let mut free = 0;
+            for step in 0..60 {
+                let now = at(step * 3);
+                let c = call(u128::from(next(&mut s, 8)));
+                let effects = match next(&mut s, 5) {
+                    0 | 1 => {
+                        rung.remove(&c);
+                        q.join(now, c, next(&mut s, 4) == 0)
+                    }
+                    2 => {
+                        rung.remove(&c);
+                        places.remove(&c);
+                        q.leave(now, c)
+                    }
+                    3 => {
+                        free = u16::try_from(next(&mut s, 4)).unwrap();
+                        q.people(now, 3, free)
+                    }
+                    _ => q.tick(now),
+                };
+                let before = rung.len();
+                for e in effects {
+                    match e {
+                        QueueEffect::Position { call, position, .. } => {
+                            places.insert(call, position);
+                        }
+                        QueueEffect::Turn { call } => {
+                            assert!(rung.insert(call), "seed {seed}: rung for twice");
+                            assert!(rung.len() <= usize::from(free).max(before), "seed {seed}");
+                        }
+                        QueueEffect::Refused { .. } => panic!("seed {seed}: there is room"),
+                    }
+                }
+                for (i, c) in q.calls().enumerate().filter(|(_, c)| !rung.contains(c)) {
+                    assert_eq!(places.get(&c).copied(), u16::try_from(i + 1).ok(), "seed {seed}");
+                }
+            }
+            // As soon as there are people for all, all are rung for.
+            let end = at(10_000);
+            let _ = q.people(end, 20, 20);
+            assert_eq!(q.rung_for(), q.len(), "seed {seed}");
+        }
+    }
+}
