@@ -180,6 +180,12 @@ impl Engine {
                 SipEvent::Trunk { name, state } => {
                     tracing::info!(trunk = name, state = ?state, "a trunk changed");
                 }
+                SipEvent::Registered { contact, .. } => {
+                    tracing::info!(websocket = contact.websocket, "a telephone registered");
+                }
+                SipEvent::Unregistered { why, .. } => {
+                    tracing::info!(?why, "a telephone is no longer registered");
+                }
                 SipEvent::Offer { leg, .. }
                 | SipEvent::Answer { leg, .. }
                 | SipEvent::OfferRejected { leg, .. }
@@ -187,6 +193,7 @@ impl Engine {
                 | SipEvent::Progress { leg, .. }
                 | SipEvent::Established { leg }
                 | SipEvent::Dtmf { leg, .. }
+                | SipEvent::Refer { leg, .. }
                 | SipEvent::Ended { leg, .. } => {
                     let to = lock(&self.calls).get(&leg).cloned();
                     if let Some(to) = to

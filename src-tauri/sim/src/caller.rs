@@ -188,13 +188,9 @@ async fn ring_with(
     let leg = LegId::new(Wall(0), rand::random());
     let invited = Instant::now();
     let request = DialRequest {
-        leg,
-        target: target.into(),
-        from: from.number.into(),
         from_display: from.display,
-        trunk: None,
         sdp: Some(offer),
-        auth: None,
+        ..DialRequest::new(leg, target, from.number)
     };
     sip.dial(request).map_err(|e| CallerError::Start(e.to_string()))?;
     let mut report = CallReport::default();

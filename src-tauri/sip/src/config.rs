@@ -1,5 +1,6 @@
 //! What a [`crate::Sip`] is started with.
 
+use crate::registrar::RegistrarConfig;
 use ipnet::IpNet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -15,6 +16,10 @@ pub enum Transport {
     Tcp,
     /// TLS 1.2 or 1.3 over TCP.
     Tls,
+    /// WebSocket (RFC 7118), taken from the web server and never listened on here.
+    Ws,
+    /// WebSocket over TLS, likewise.
+    Wss,
 }
 
 impl Transport {
@@ -25,24 +30,34 @@ impl Transport {
             Self::Udp => "UDP",
             Self::Tcp => "TCP",
             Self::Tls => "TLS",
+            Self::Ws => "WS",
+            Self::Wss => "WSS",
         }
     }
-    /// As it is written in a URI's `transport` parameter.
+    /// As it is written in a URI's `transport` parameter; for both kinds of WebSocket it is `ws` (RFC 7118 5.2).
     #[must_use]
     pub const fn as_param(self) -> &'static str {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
             Self::Tls => "tls",
+            Self::Ws | Self::Wss => "ws",
         }
     }
-    /// 5060, or 5061 for TLS.
+    /// 5060, or 5061 for TLS; 80 and 443 for WebSocket.
     #[must_use]
     pub const fn default_port(self) -> u16 {
         match self {
             Self::Tls => 5061,
+            Self::Ws => 80,
+            Self::Wss => 443,
             _ => 5060,
         }
+    }
+    /// Whether it is a WebSocket, with or without TLS.
+    #[must_use]
+    pub const fn is_websocket(self) -> bool {
+        matches!(self, Self::Ws | Self::Wss)
     }
     pub(crate) const fn is_stream(self) -> bool {
         !matches!(self, Self::Udp)
@@ -69,7 +84,7 @@ pub struct TlsFiles {
     pub ca: Option<PathBuf>,
 }
 
-/// A password. Prints as `[secret]`, is wiped when dropped.
+/// A password, or what stands for one. Prints as `[secret]`, is wiped when dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -79,7 +94,9 @@ impl Secret {
     pub fn new(s: impl Into<String>) -> Self {
         Self(s.into())
     }
-    pub(crate) fn expose(&self) -> &str {
+    /// The text itself, to be used or stored encrypted, never to be shown.
+    #[must_use]
+    pub fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -169,6 +186,8 @@ pub struct SipConfig {
     pub domains: Vec<String>,
     /// Trunks.
     pub trunks: Vec<TrunkConfig>,
+    /// Whether telephones may register here, and how.
+    pub registrar: Option<RegistrarConfig>,
     /// Calls at once, both ways.
     pub calls_max: usize,
     /// Seconds in `Retry-After` of a 503.
@@ -195,6 +214,7 @@ impl Default for SipConfig {
             user_agent: "Anteroom".into(),
             domains: Vec::new(),
             trunks: Vec::new(),
+            registrar: None,
             calls_max: 50,
             retry_after_s: 10,
             rate: RateLimit {

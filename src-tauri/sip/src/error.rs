@@ -94,12 +94,18 @@ pub enum SipCommandError {
     /// No offer has this token.
     #[error("no offer has this token")]
     UnknownOffer,
+    /// The contact is not registered, or no longer.
+    #[error("no such contact")]
+    UnknownContact,
     /// The target, sender or trunk of a call cannot be used.
     #[error("the {0} cannot be used")]
     BadTarget(&'static str),
     /// The leg id is in use.
     #[error("the leg id is in use")]
     LegInUse,
+    /// No registrar is configured.
+    #[error("no registrar is configured")]
+    NoRegistrar,
     /// Too many calls, or draining.
     #[error("no more calls are taken")]
     Full,
@@ -115,8 +121,10 @@ impl UserFacing for SipCommandError {
             Self::WrongState(_) => "sip.wrong_state",
             Self::OfferPending => "sip.offer_pending",
             Self::UnknownOffer => "sip.unknown_offer",
+            Self::UnknownContact => "sip.unknown_contact",
             Self::BadTarget(_) => "sip.bad_target",
             Self::LegInUse => "sip.leg_in_use",
+            Self::NoRegistrar => "sip.no_registrar",
             Self::Full => "sip.full",
             Self::OutOfRange(_) => "sip.out_of_range",
         }
@@ -125,6 +133,7 @@ impl UserFacing for SipCommandError {
         match self {
             Self::BadTarget(_) => "Give a sip: address such as sip:201@192.0.2.5.".into(),
             Self::Full => "Wait for a call to end, or raise [sip] calls_max.".into(),
+            Self::NoRegistrar => "Switch the registrar on in [sip.registrar].".into(),
             Self::OfferPending => "Wait for the other side's answer and try again.".into(),
             _ => "The call has moved on; nothing needs doing.".into(),
         }

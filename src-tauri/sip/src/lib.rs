@@ -32,6 +32,7 @@ mod frame;
 #[doc(hidden)]
 pub mod fuzz;
 mod gate;
+mod registrar;
 mod trunk;
 mod wire;
 
@@ -40,4 +41,8 @@ pub use config::{
 };
 pub use driver::Sip;
 pub use error::{SipCommandError, SipStartError};
-pub use event::{DialAuth, DialRequest, EndWhy, OfferToken, SipCounters, SipEvent, TrunkDown, TrunkState};
+pub use event::{
+    CancelReason, Contact, ContactId, DialAuth, DialRequest, DialTarget, EndWhy, ExtraHeader, OfferToken,
+    ReferToken, SipCounters, SipEvent, TrunkDown, TrunkState, UnregisterWhy,
+};
+pub use registrar::{BanConfig, DigestAlgorithm, Ha1, RegistrarConfig, SipUser, ha1};

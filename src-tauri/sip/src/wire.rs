@@ -12,6 +12,9 @@ use std::sync::Arc;
 pub(crate) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO";
 /// Extensions we speak, as in `Supported`.
 pub(crate) const SUPPORTED: &str = "100rel, timer";
+/// What is allowed besides when telephones register here.
+pub(crate) const ALLOW_REGISTRAR: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REGISTER, REFER, SUBSCRIBE, NOTIFY";
 /// Bodies we read in an INVITE or UPDATE.
 pub(crate) const ACCEPT: &str = "application/sdp, multipart/mixed, multipart/alternative";
 
@@ -89,11 +92,15 @@ pub(crate) const fn reason(status: u16) -> &'static str {
         405 => "Method Not Allowed",
         406 => "Not Acceptable",
         408 => "Request Timeout",
+        410 => "Gone",
         413 => "Request Entity Too Large",
         415 => "Unsupported Media Type",
         416 => "Unsupported URI Scheme",
         420 => "Bad Extension",
+        407 => "Proxy Authentication Required",
+        421 => "Extension Required",
         422 => "Session Interval Too Small",
+        423 => "Interval Too Brief",
         480 => "Temporarily Unavailable",
         481 => "Call/Transaction Does Not Exist",
         482 => "Loop Detected",
@@ -101,6 +108,7 @@ pub(crate) const fn reason(status: u16) -> &'static str {
         486 => "Busy Here",
         487 => "Request Terminated",
         488 => "Not Acceptable Here",
+        489 => "Bad Event",
         491 => "Request Pending",
         500 => "Server Internal Error",
         501 => "Not Implemented",

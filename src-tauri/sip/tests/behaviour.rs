@@ -375,13 +375,8 @@ async fn two_of_us_talk_over_every_transport() {
         let to = b.addr(t);
         a.sip
             .dial(DialRequest {
-                leg,
-                target: format!("sip:desk@{to};transport={}", t.as_param()),
-                from: "front".into(),
-                from_display: None,
-                trunk: None,
                 sdp: Some(SDP.into()),
-                auth: None,
+                ..DialRequest::new(leg, format!("sip:desk@{to};transport={}", t.as_param()), "front")
             })
             .unwrap();
         let up = |t: &[SipEvent]| t.iter().any(|e| matches!(e, SipEvent::Established { .. }));
@@ -419,16 +414,13 @@ async fn a_challenged_call_is_sent_again_with_credentials_and_busy_ends_it() {
     let sip = Sip::start(open(), tx).await.unwrap();
     let leg = LegId::from_u128(9);
     sip.dial(DialRequest {
-        leg,
-        target: format!("sip:201@{}", peer.local_addr().unwrap()),
-        from: "front".into(),
         from_display: Some("Front \"desk\"\r\nX: y".into()),
-        trunk: None,
         sdp: Some(SDP.into()),
         auth: Some(DialAuth {
             user: "u".into(),
             password: Secret::new("p"),
         }),
+        ..DialRequest::new(leg, format!("sip:201@{}", peer.local_addr().unwrap()), "front")
     })
     .unwrap();
     let mut buf = vec![0; 65_535];

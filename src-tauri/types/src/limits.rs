@@ -36,3 +36,15 @@ pub const WS_FRAME_BYTES_MAX: usize = 64 * 1024;
 pub const WS_CLIENTS_MAX: usize = 64;
 /// Keypad digits kept for one question.
 pub const DTMF_DIGITS_MAX: usize = 32;
+/// Users who may register telephones.
+pub const SIP_USERS_MAX: usize = 2_000;
+/// Bytes of a SIP user name.
+pub const SIP_USER_BYTES_MAX: usize = 64;
+/// Bytes of a registered contact's URI, of one Path value, and of an instance id.
+pub const SIP_CONTACT_BYTES_MAX: usize = 512;
+/// Proxies on the way to a registered contact.
+pub const SIP_PATH_MAX: usize = 8;
+/// Characters kept of a telephone's User-Agent.
+pub const SIP_USER_AGENT_CHARS_MAX: usize = 80;
+/// Bytes of a header the application adds to a call.
+pub const SIP_EXTRA_HEADER_BYTES_MAX: usize = 256;

@@ -39,6 +39,9 @@ impl Call {
             SipEvent::Incoming { .. }
             | SipEvent::OfferRejected { .. }
             | SipEvent::Progress { .. }
+            | SipEvent::Refer { .. }
+            | SipEvent::Registered { .. }
+            | SipEvent::Unregistered { .. }
             | SipEvent::Trunk { .. } => {}
         }
     }

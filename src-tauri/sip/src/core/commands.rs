@@ -3,7 +3,7 @@
 use super::{Core, LegTimer, Purpose};
 use crate::dialog::{Call, Confirmed, Phase, ReliableSent, Unacked};
 use crate::error::SipCommandError as E;
-use crate::event::{EndWhy, OfferToken};
+use crate::event::{CancelReason, EndWhy, OfferToken};
 use crate::wire;
 use anteroom_types::LegId;
 use sipx_sip::{HeaderName, Method, Request};
@@ -260,11 +260,12 @@ impl Core {
         }
     }
 
-    pub(crate) fn cancel(&mut self, leg: LegId) -> Result<(), E> {
+    pub(crate) fn cancel(&mut self, leg: LegId, reason: CancelReason) -> Result<(), E> {
         self.on_call(leg, |core, call| {
-            if !matches!(call.phase, Phase::Outgoing(_)) {
+            let Phase::Outgoing(o) = &mut call.phase else {
                 return Err(E::WrongState("cancel"));
-            }
+            };
+            o.cancel_reason = reason;
             core.do_cancel(call);
             Ok(())
         })

@@ -1,7 +1,7 @@
 //! Requests that come from outside a dialog, and the checks of RFC 3261 8.2 in its order.
 
 use super::{Core, LegTimer, MergeKey, ServerCtx};
-use crate::dialog::{self, Call, Dialog, Incoming, Phase};
+use crate::dialog::{self, Call, Device, Dialog, Incoming, Phase};
 use crate::event::{EndWhy, SipEvent};
 use crate::wire::{self, Hop};
 use anteroom_types::Pii;
@@ -11,6 +11,7 @@ use sipx_sip::transaction::Dispatch;
 use sipx_sip::{HeaderName, Headers, Host, Message, Method, Request, TransactionKey, Uri, rel};
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How long a leg may stay without final answer (RFC 3261 13.3.1.1 has proxies cancel after three minutes).
@@ -22,6 +23,9 @@ const SETUP: Duration = Duration::from_secs(180);
 /// from when the Contact is a name, or a private address seen from outside, as behind a NAT.
 pub(crate) fn dialog_hop(d: &Dialog) -> Hop {
     let mut hop = d.hop.clone();
+    if d.pinned {
+        return hop;
+    }
     let Some(uri) = d.next_hop() else { return hop };
     let Some(Host::Ip(ip)) = uri.host() else {
         return hop;
@@ -87,9 +91,18 @@ impl Core {
         let tag = wire::to_tag(&request.headers);
         let cancels = TransactionKey::for_cancelled_invite(&request)
             .is_some_and(|k| self.tx.server_state(&k).is_some());
-        if tag.is_none() && !cancels && !self.admit(hop, &request) {
-            return;
-        }
+        let user = if tag.is_none() && !cancels {
+            match self.admit(hop, &request) {
+                Some(user) => user,
+                None => return,
+            }
+        } else {
+            if !cancels && self.is_banned(hop) && !self.is_of_a_dialog(&request) {
+                self.counters.banned_dropped += 1;
+                return;
+            }
+            None
+        };
         if self.servers.len() >= super::SERVER_TRANSACTIONS_MAX {
             self.counters.refused_full += 1;
             self.reply_stateless(hop, &request, 503, &self.retry_after());
@@ -107,6 +120,7 @@ impl Core {
                 hop: hop.clone(),
                 to_tag,
                 merge: merge.filter(|_| !twin),
+                user,
             },
         );
         if twin {
@@ -125,38 +139,58 @@ impl Core {
         }
     }
 
-    /// Rate, source and capacity, before any state is made.
-    fn admit(&mut self, hop: &Hop, request: &Request) -> bool {
+    /// Ban, rate, source, credentials and capacity, before any state is made. Gives who sent it, if that was proved.
+    fn admit(&mut self, hop: &Hop, request: &Request) -> Option<Option<Arc<str>>> {
         let known = self.trunk_of(hop).is_some();
-        let welcome = known || self.cfg.allow_direct;
+        let mut user = None;
+        if self.is_banned(hop) {
+            user = self.known_again(hop, request);
+            if user.is_none() {
+                self.counters.banned_dropped += 1;
+                return None;
+            }
+        }
+        let registrar = self.registry.is_some();
+        let welcome = known || self.cfg.allow_direct || registrar;
         if !self.limiter.take(hop.remote.ip(), self.now) {
             self.counters.rate_limited += 1;
             // A known peer is told to wait. Others get silence, which costs a scanner more than an answer.
-            if welcome {
+            if known || self.cfg.allow_direct {
                 self.reply_stateless(hop, request, 503, &self.retry_after());
             }
-            return false;
+            return None;
+        }
+        let asks = match request.method {
+            Method::Register | Method::Subscribe => registrar,
+            Method::Invite => {
+                registrar && (self.is_a_users(hop, request) || !known && !self.cfg.allow_direct)
+            }
+            _ => false,
+        };
+        if asks && user.is_none() {
+            user = Some(self.authenticate(hop, request)?);
         }
         if request.method != Method::Invite {
-            return true;
+            return Some(user);
         }
         if !welcome {
             self.counters.refused_unknown += 1;
             self.reply_stateless(hop, request, 403, &[]);
-            return false;
+            return None;
         }
         if self.draining || self.overloaded || self.active() >= self.limit {
             self.counters.refused_full += 1;
             self.reply_stateless(hop, request, 503, &self.retry_after());
-            return false;
+            return None;
         }
-        true
+        Some(user)
     }
 
     /// A new request in its transaction.
     pub(super) fn dispatch(&mut self, key: &TransactionKey, r: &Request) {
-        let allow = || [(HeaderName::Allow, wire::ALLOW.to_owned())];
+        let allow = || [(HeaderName::Allow, self.allow().to_owned())];
         match r.method {
+            Method::Register if self.registry.is_some() => {}
             Method::Invite
             | Method::Bye
             | Method::Cancel
@@ -194,6 +228,7 @@ impl Core {
         match r.method {
             Method::Options => self.on_options(key),
             Method::Invite => self.on_invite(key, r),
+            Method::Register => self.on_register(key, r),
             _ => self.reply(key, 481, &[]),
         }
     }
@@ -208,7 +243,10 @@ impl Core {
         let local = self.servers.get(key).map(|c| c.hop.local.ip());
         match host {
             Host::Ip(ip) if Some(*ip) == local || Some(*ip) == self.cfg.advertise => true,
-            _ => self.cfg.domains.iter().any(|d| d.eq_ignore_ascii_case(&text)),
+            _ => {
+                self.cfg.domains.iter().any(|d| d.eq_ignore_ascii_case(&text))
+                    || self.registry.as_ref().is_some_and(|r| r.is_domain(&text))
+            }
         }
     }
 
@@ -216,7 +254,7 @@ impl Core {
         let full = self.draining || self.active() >= self.limit;
         let status = if full { 503 } else { 200 };
         let mut headers = vec![
-            (HeaderName::Allow, wire::ALLOW.to_owned()),
+            (HeaderName::Allow, self.allow().to_owned()),
             (HeaderName::Accept, wire::ACCEPT.to_owned()),
             (HeaderName::Supported, wire::SUPPORTED.to_owned()),
         ];
@@ -255,12 +293,13 @@ impl Core {
         };
         let Some(ctx) = self.servers.get(key) else { return };
         let hop = ctx.hop.clone();
+        let user = ctx.user.clone();
         let contact = dialog::contact(&user_for_contact(&r.uri), &hop);
         let Some(dialog) = Dialog::uas(r, hop.clone(), ctx.to_tag.clone(), contact) else {
             return self.reply(key, 400, &[]);
         };
         self.reply(key, 100, &[]);
-        let trunk = self.trunk_of(&hop);
+        let trunk = self.trunk_of(&hop).filter(|_| user.is_none());
         let peer = rel::Offered::in_request(r);
         let leg = self.new_leg();
         let first = u32::try_from(self.random_ms(1, 1 << 20)).unwrap_or(1);
@@ -278,6 +317,13 @@ impl Core {
             settled: false,
         };
         let mut call = Call::new(leg, dialog, Phase::Incoming(Box::new(incoming)));
+        if let Some(user) = user.clone() {
+            call.dialog.pinned = true;
+            call.device = Some(Device {
+                instance: self.instance_of(&user, &hop),
+                user,
+            });
+        }
         call.remote_sdp.clone_from(&offer);
         call.peer_update = wire::has_token(h, &HeaderName::Allow, "UPDATE");
         call.peer_timer = wire::has_token(h, &HeaderName::Supported, session::OPTION_TAG);
@@ -292,6 +338,8 @@ impl Core {
             to: Pii::new(user_or_uri(&r.uri)),
             trunk: trunk.map(|i| self.trunks[i].config.name.clone()),
             source: hop.remote,
+            user: user.map(|u| u.to_string()),
+            replaces: None,
             offer,
             received: self.received.unwrap_or_else(Instant::now),
         };
@@ -386,8 +434,9 @@ fn unsupported(h: &Headers) -> Vec<String> {
         })
         .filter(|t| {
             !t.is_empty()
-                && !t.eq_ignore_ascii_case(rel::OPTION_TAG)
-                && !t.eq_ignore_ascii_case(session::OPTION_TAG)
+                && ![rel::OPTION_TAG, session::OPTION_TAG, "path", "outbound"]
+                    .iter()
+                    .any(|known| t.eq_ignore_ascii_case(known))
         })
         .take(16)
         .collect()

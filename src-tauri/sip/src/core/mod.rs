@@ -1,19 +1,22 @@
 //! The sans-IO heart: messages, commands and time in, [`Output`]s out.
 
 mod commands;
+mod dial;
 mod inbound;
 mod indialog;
 mod limit;
 mod outbound;
+mod register;
 mod session;
 mod timers;
 
-pub(crate) use timers::{LegTimer, TimerKey, TrunkTimer};
+pub(crate) use timers::{ContactTimer, LegTimer, TimerKey, TrunkTimer};
 
 use crate::config::SipConfig;
 use crate::dialog::{Call, Phase};
-use crate::event::{EndWhy, OfferToken, SipCounters, SipEvent};
+use crate::event::{ContactId, EndWhy, OfferToken, SipCounters, SipEvent};
 use crate::gate::{self, Verdict};
+use crate::registrar::Registry;
 use crate::trunk::Trunk;
 use crate::wire::{self, Hop};
 use anteroom_types::{LegId, Mono, Wall};
@@ -25,6 +28,7 @@ use sipx_sip::{
     Header, HeaderName, Message, Method, Request, Response, Timers, TransactionKey, TransactionLayer, TuEvent,
 };
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use timers::TimerTable;
@@ -66,6 +70,8 @@ struct ServerCtx {
     hop: Hop,
     to_tag: Bytes,
     merge: Option<MergeKey>,
+    /// Who proved to have sent it.
+    user: Option<Arc<str>>,
 }
 
 /// What makes two requests the same one by two ways (RFC 3261 8.2.2.2).
@@ -83,6 +89,8 @@ pub(crate) enum Purpose {
     Info(LegId),
     Register(usize),
     Probe(usize),
+    /// OPTIONS to a registered contact.
+    Ping(ContactId),
     /// A BYE for a branch of a fork nobody wants.
     Stray,
 }
@@ -111,6 +119,7 @@ pub(crate) struct Core {
     /// By Call-ID and our tag.
     dialogs: HashMap<(Bytes, Bytes), LegId>,
     pub(crate) trunks: Vec<Trunk>,
+    pub(crate) registry: Option<Registry>,
     limiter: Limiter,
     out: VecDeque<Output>,
     pub(crate) counters: SipCounters,
@@ -132,6 +141,7 @@ impl Core {
             .iter()
             .map(|c| Trunk::new(c.clone(), &mut rng))
             .collect();
+        let registry = cfg.registrar.clone().map(|c| Registry::new(c, &mut rng));
         Self {
             now: Mono(0),
             wall0,
@@ -146,6 +156,7 @@ impl Core {
             calls: HashMap::new(),
             dialogs: HashMap::new(),
             trunks,
+            registry,
             limiter: Limiter::new(cfg.rate),
             out: VecDeque::new(),
             counters: SipCounters::default(),
@@ -179,6 +190,7 @@ impl Core {
                 }
                 TimerKey::Leg(leg, timer) => self.on_leg_timer(leg, timer),
                 TimerKey::Trunk(i, timer) => self.on_trunk_timer(i, timer),
+                TimerKey::Contact(id, timer) => self.on_contact_timer(id, timer),
             }
         }
     }
@@ -246,6 +258,10 @@ impl Core {
     pub(crate) fn counts(&self) -> SipCounters {
         let mut c = self.counters;
         c.calls = self.active() as u64;
+        if let Some(r) = &self.registry {
+            c.contacts = r.bindings.iter().count() as u64;
+            c.bans = r.guard.bans;
+        }
         let (a, b) = self.tx.len();
         c.transactions = (a + b) as u64;
         c
@@ -414,7 +430,7 @@ impl Core {
         let tag = gate::stateless_tag(&request.headers, self.key);
         let mut r = wire::response(request, status, Some(tag.as_bytes()));
         for (n, v) in headers {
-            wire::set(&mut r.headers, n.clone(), v.clone());
+            wire::push(&mut r.headers, n.clone(), v.clone());
         }
         self.transmit(hop, wire::bytes(&Message::Response(r)), None);
     }
@@ -586,8 +602,9 @@ impl Core {
     }
 
     /// A connection is gone: trunks that used it register again at once.
-    pub(crate) fn flow_lost(&mut self, now: Mono, conn: u64) {
+    pub(crate) fn flow_lost(&mut self, now: Mono, conn: u64, remote: SocketAddr) {
         self.now = self.now.max(now);
+        self.contacts_lost(conn, remote);
         for i in 0..self.trunks.len() {
             if self.trunks[i].lost(conn) {
                 let after = self.random_ms(100, 1_000);

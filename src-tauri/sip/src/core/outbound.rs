@@ -1,242 +1,17 @@
-//! Calls we dial, and responses to requests of ours.
+//! Responses to requests of ours, and their silence.
 
-use super::{Core, LegTimer, Purpose, ResolveId};
-use crate::config::{Secret, Transport};
-use crate::dialog::{Call, Confirmed, Dialog, Outgoing, PendingOffer, Phase};
-use crate::error::SipCommandError as E;
-use crate::event::{DialRequest, EndWhy, SipEvent};
+use super::{Core, LegTimer, Purpose};
+use crate::config::Secret;
+use crate::dialog::{Call, Confirmed, Dialog, PendingOffer, Phase};
+use crate::event::{EndWhy, SipEvent};
 use crate::wire::{self, Hop};
-use anteroom_types::LegId;
-use bytes::Bytes;
-use sipx_sip::{HeaderName, Message, Method, Request, Response, TransactionKey, Uri, rel, session};
-use std::collections::VecDeque;
+use sipx_sip::{HeaderName, Message, Method, Request, Response, TransactionKey, rel, session};
 use std::time::Duration;
 
 /// How often a request is sent again with credentials or other terms.
 const TRIES_MAX: u8 = 3;
-/// How long a called party may ring.
-const RING: Duration = Duration::from_secs(180);
-
-/// A user part made of what needs no escaping; nothing when there is something else in it.
-fn safe_user(u: &str) -> Option<&str> {
-    let ok = |b: u8| b.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/#%".contains(&b);
-    (!u.is_empty() && u.len() <= 128 && u.bytes().all(ok)).then_some(u)
-}
-
-/// A display name as a quoted string, without control characters.
-fn quoted(name: &str) -> String {
-    let clean: String = name
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(100)
-        .flat_map(|c| match c {
-            '"' | '\\' => vec!['\\', c],
-            c => vec![c],
-        })
-        .collect();
-    format!("\"{clean}\" ")
-}
 
 impl Core {
-    pub(crate) fn dial(&mut self, d: DialRequest) -> Result<(), E> {
-        if self.calls.contains_key(&d.leg) {
-            return Err(E::LegInUse);
-        }
-        if self.draining || self.active() >= self.limit {
-            return Err(E::Full);
-        }
-        let trunk = match &d.trunk {
-            None => None,
-            Some(name) => Some(
-                self.trunks
-                    .iter()
-                    .position(|t| t.config.name == *name)
-                    .ok_or(E::BadTarget("trunk"))?,
-            ),
-        };
-        let text = if d.target.contains(':') {
-            d.target.clone()
-        } else {
-            let t = trunk.ok_or(E::BadTarget("target"))?;
-            let user = safe_user(&d.target).ok_or(E::BadTarget("target"))?;
-            format!("sip:{user}@{}", self.trunks[t].domain())
-        };
-        let target = Uri::parse(Bytes::from(text.clone())).map_err(|_| E::BadTarget("target"))?;
-        if !target.scheme().is_sip() || target.host().is_none() {
-            return Err(E::BadTarget("target"));
-        }
-        let auth = match (&d.auth, trunk) {
-            (Some(a), _) => Some((a.user.clone(), a.password.clone())),
-            (None, Some(t)) => self.trunks[t].credentials(),
-            (None, None) => None,
-        };
-        let from_uri = if d.from.contains(':') {
-            Uri::parse(Bytes::from(d.from.clone())).map_err(|_| E::BadTarget("sender"))?;
-            d.from.clone()
-        } else {
-            let user = safe_user(&d.from).ok_or(E::BadTarget("sender"))?;
-            // The host is filled in when the way is known.
-            match trunk {
-                Some(t) => format!("sip:{user}@{}", self.trunks[t].domain()),
-                None => format!("sip:{user}@"),
-            }
-        };
-        let (next, transport) = match trunk {
-            Some(t) => match self.trunks[t].way_out() {
-                crate::trunk::WayOut::Hop(hop) => (Err(*hop), None),
-                crate::trunk::WayOut::Uri(u) => (Ok(u), Some(self.trunks[t].config.transport)),
-                crate::trunk::WayOut::None => (Ok(text), Some(self.trunks[t].config.transport)),
-            },
-            None => (Ok(text), None),
-        };
-        let placeholder = Hop {
-            transport: transport.unwrap_or(Transport::Udp),
-            remote: std::net::SocketAddr::from(([0, 0, 0, 0], 0)),
-            local: std::net::SocketAddr::from(([0, 0, 0, 0], 0)),
-            socket: 0,
-            conn: None,
-            server_name: None,
-        };
-        let (id, tag) = (self.call_id(), self.tag());
-        let to = format!("<{}>", d.target_for_to(&target));
-        let dialog = Dialog::uac(
-            id,
-            tag,
-            from_uri.as_bytes(),
-            to.as_bytes(),
-            target,
-            String::new(),
-            placeholder,
-        );
-        let outgoing = Outgoing {
-            targets: VecDeque::new(),
-            key: None,
-            sdp: d.sdp.clone(),
-            min_se: None,
-            provisional: false,
-            cancel: false,
-            cancel_sent: false,
-            sequence: rel::Sequence::default(),
-            early_sdp: false,
-            from_display: d.from_display.clone(),
-        };
-        let mut call = Call::new(d.leg, dialog, Phase::Outgoing(Box::new(outgoing)));
-        call.auth = auth;
-        self.add_call(call);
-        self.counters.calls_out += 1;
-        self.leg_timer(d.leg, LegTimer::Setup, RING);
-        match next {
-            Ok(uri) => self.ask(ResolveId::Leg(d.leg), uri, transport),
-            Err(hop) => self.leg_resolved(d.leg, vec![hop]),
-        }
-        Ok(())
-    }
-
-    /// The answer to [`super::Output::Resolve`]; empty when there is none.
-    pub(crate) fn resolved(&mut self, now: anteroom_types::Mono, id: ResolveId, hops: Vec<Hop>) {
-        self.now = self.now.max(now);
-        match id {
-            ResolveId::Leg(leg) => self.leg_resolved(leg, hops),
-            ResolveId::Trunk(i) => self.trunk_resolved(i, hops),
-        }
-    }
-
-    fn leg_resolved(&mut self, leg: LegId, hops: Vec<Hop>) {
-        self.with_call(leg, |core, call| {
-            let Phase::Outgoing(o) = &mut call.phase else {
-                return;
-            };
-            if o.key.is_some() {
-                return;
-            }
-            o.targets = hops.into();
-            core.try_next(call, EndWhy::TransportLost);
-        });
-    }
-
-    /// Sends the INVITE to the next address, or gives up (RFC 3263 4.3).
-    fn try_next(&mut self, call: &mut Call, why: EndWhy) {
-        let Phase::Outgoing(o) = &mut call.phase else {
-            return;
-        };
-        let Some(hop) = o.targets.pop_front().filter(|_| !o.cancel) else {
-            let why = if o.cancel { EndWhy::Cancelled } else { why };
-            return self.kill(call, why);
-        };
-        let display = o.from_display.clone();
-        call.dialog.take_way(hop, display.as_deref().map(quoted));
-        self.send_invite(call);
-    }
-
-    fn send_invite(&mut self, call: &mut Call) {
-        let branch = self.branch();
-        let mut r = call.dialog.request(Method::Invite, &branch);
-        let Phase::Outgoing(o) = &mut call.phase else {
-            return;
-        };
-        let (sdp, min) = (o.sdp.clone(), o.min_se);
-        Self::describe(&mut r.headers, call, None);
-        wire::push(&mut r.headers, HeaderName::Accept, wire::ACCEPT);
-        self.ask_session(&mut r.headers, min, None);
-        if let Some(sdp) = &sdp {
-            let body = wire::set_body(&mut r.headers, Some(("application/sdp", sdp.as_bytes())));
-            r.set_body(body);
-            call.ours = true;
-            call.local_sdp = Some(sdp.clone());
-        }
-        self.launch(call, r);
-    }
-
-    fn launch(&mut self, call: &mut Call, r: Request) {
-        let hop = call.dialog.hop.clone();
-        let key = self.send_request(r, hop, Purpose::Invite(call.leg));
-        match (&mut call.phase, key) {
-            (Phase::Outgoing(o), Some(k)) => o.key = Some(k),
-            _ => self.kill(call, EndWhy::TransportLost),
-        }
-    }
-
-    pub(super) fn do_cancel(&mut self, call: &mut Call) {
-        let Phase::Outgoing(o) = &mut call.phase else {
-            return;
-        };
-        o.cancel = true;
-        let Some(key) = o.key.clone() else {
-            return self.kill(call, EndWhy::Cancelled);
-        };
-        // RFC 3261 9.1: not before a provisional response, and once.
-        if !o.provisional || o.cancel_sent {
-            return;
-        }
-        o.cancel_sent = true;
-        let (Some(invite), Some(ctx)) = (
-            self.tx.client_request(&key).cloned(),
-            self.clients.get(&key).cloned(),
-        ) else {
-            return;
-        };
-        let mut r = Request::new(Method::Cancel, invite.uri.clone());
-        let h = &mut r.headers;
-        for name in [
-            HeaderName::Via,
-            HeaderName::From,
-            HeaderName::To,
-            HeaderName::CallId,
-            HeaderName::Route,
-        ] {
-            for x in invite.headers.get_all(&name) {
-                h.push(x.clone());
-            }
-        }
-        wire::push(h, HeaderName::MaxForwards, "70");
-        let seq = wire::cseq(&invite.headers).unwrap_or(1);
-        wire::push(h, HeaderName::CSeq, format!("{seq} CANCEL"));
-        wire::push(h, HeaderName::ContentLength, "0");
-        self.send_request(r, ctx.hop, Purpose::Cancel);
-        let wait = self.t.timeout();
-        self.leg_timer(call.leg, LegTimer::Cancelled, wait);
-    }
-
     /// Sends the ACK for a 2xx whose offer was waiting for us.
     pub(super) fn ack_with(&mut self, call: &mut Call, sdp: Option<String>) {
         let Some(seq) = Self::confirmed(call).and_then(|c| c.ack_due.take()) else {
@@ -272,6 +47,7 @@ impl Core {
         match ctx.purpose {
             Purpose::Register(i) => self.on_register_response(i, &request, r, &ctx.hop),
             Purpose::Probe(i) => self.on_probe(i, Some(status)),
+            Purpose::Ping(id) => self.on_ping(id, status >= 200),
             Purpose::Cancel | Purpose::Stray => {}
             Purpose::Invite(leg) => {
                 let known = self.with_call(leg, |core, call| {
@@ -702,6 +478,7 @@ impl Core {
         match ctx.purpose {
             Purpose::Register(i) => self.on_register_silence(i),
             Purpose::Probe(i) => self.on_probe(i, None),
+            Purpose::Ping(id) => self.on_ping_silence(id),
             Purpose::Cancel | Purpose::Stray => {}
             Purpose::Invite(leg) => {
                 self.with_call(leg, |core, call| match &call.phase {
@@ -743,18 +520,5 @@ impl Core {
                 });
             }
         }
-    }
-}
-
-impl DialRequest {
-    /// The target without parameters that belong to the way there (RFC 3261 19.1.1, table 1).
-    fn target_for_to(&self, uri: &Uri) -> String {
-        let scheme = if uri.scheme().is_secure() { "sips" } else { "sip" };
-        let user = uri
-            .user()
-            .map(|u| format!("{}@", String::from_utf8_lossy(u)))
-            .unwrap_or_default();
-        let host = uri.host().map(ToString::to_string).unwrap_or_default();
-        format!("{scheme}:{user}{host}")
     }
 }

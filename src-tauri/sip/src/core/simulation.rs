@@ -2,7 +2,7 @@
 
 use super::{Core, Output};
 use crate::config::{SipConfig, Transport};
-use crate::event::{DialRequest, EndWhy, OfferToken, SipEvent};
+use crate::event::{CancelReason, DialRequest, EndWhy, OfferToken, SipEvent};
 use crate::wire::Hop;
 use anteroom_types::{LegId, Mono, Wall};
 use bytes::Bytes;
@@ -130,13 +130,9 @@ impl World {
         self.cores[0].now = self.now;
         self.cores[0]
             .dial(DialRequest {
-                leg,
-                target: format!("sip:desk@{}", addr(1)),
-                from: "ann".into(),
                 from_display: Some("Ann \"A\"".into()),
-                trunk: None,
                 sdp: offer.then(|| SDP.to_owned()),
-                auth: None,
+                ..DialRequest::new(leg, format!("sip:desk@{}", addr(1)), "ann")
             })
             .unwrap();
         self.begun[0].push(leg);
@@ -191,7 +187,8 @@ impl World {
             | SipEvent::Established { leg }
             | SipEvent::Dtmf { leg, .. }
             | SipEvent::Ended { leg, .. } => *leg,
-            SipEvent::Trunk { .. } => return,
+            SipEvent::Refer { leg, .. } => *leg,
+            SipEvent::Trunk { .. } | SipEvent::Registered { .. } | SipEvent::Unregistered { .. } => return,
         };
         let shown = format!("{e:?}");
         self.log.push(format!(
@@ -316,7 +313,7 @@ impl World {
                 at
             }
             What::Cancel { leg } => {
-                let _ = self.cores[0].cancel(leg);
+                let _ = self.cores[0].cancel(leg, CancelReason::GivenUp);
                 0
             }
         }

@@ -1,5 +1,6 @@
 //! One table of deadlines; setting a timer that is set moves it.
 
+use crate::event::ContactId;
 use anteroom_types::{LegId, Mono};
 use sipx_sip::TransactionKey;
 use std::collections::{BTreeMap, HashMap};
@@ -30,12 +31,22 @@ pub(crate) enum TrunkTimer {
     KeepAlive,
 }
 
+/// Timers of a registered contact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum ContactTimer {
+    /// Its registration ends.
+    Expire,
+    /// Keep the NAT's binding, and see whether it is there.
+    Ping,
+}
+
 /// What a deadline is for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum TimerKey {
     Transaction(TransactionKey, sipx_sip::Timer, bool),
     Leg(LegId, LegTimer),
     Trunk(usize, TrunkTimer),
+    Contact(ContactId, ContactTimer),
 }
 
 /// See the module.

@@ -2,13 +2,14 @@
 
 use super::Dialog;
 use crate::config::Secret;
-use crate::event::OfferToken;
+use crate::event::{CancelReason, OfferToken};
 use crate::wire::Hop;
 use anteroom_types::{LegId, Mono};
 use bytes::Bytes;
 use sipx_sip::session::{Accepted, Session};
-use sipx_sip::{Request, Response, TransactionKey};
+use sipx_sip::{HeaderName, Request, Response, TransactionKey};
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One leg.
@@ -28,6 +29,8 @@ pub(crate) struct Call {
     pub(crate) peer_update: bool,
     pub(crate) peer_timer: bool,
     pub(crate) auth: Option<(String, Secret)>,
+    /// The telephone at the far end, when it is one of our users'.
+    pub(crate) device: Option<Device>,
     /// Whether `Ended` has been told.
     pub(crate) told: bool,
     /// Whether the leg can be forgotten.
@@ -89,9 +92,21 @@ pub(crate) struct Outgoing {
     pub(crate) provisional: bool,
     pub(crate) cancel: bool,
     pub(crate) cancel_sent: bool,
+    pub(crate) cancel_reason: CancelReason,
     pub(crate) sequence: sipx_sip::rel::Sequence,
     pub(crate) early_sdp: bool,
     pub(crate) from_display: Option<String>,
+    /// Headers the application added.
+    pub(crate) headers: Vec<(HeaderName, String)>,
+    pub(crate) assert_identity: bool,
+}
+
+/// A telephone of a user.
+#[derive(Debug, Clone)]
+pub(crate) struct Device {
+    pub(crate) user: Arc<str>,
+    /// `+sip.instance`: by it a telephone is known again when it comes back over another connection.
+    pub(crate) instance: Option<Bytes>,
 }
 
 /// See [`Phase::Confirmed`].
@@ -160,6 +175,7 @@ impl Call {
             peer_update: false,
             peer_timer: false,
             auth: None,
+            device: None,
             told: false,
             dead: false,
             glare: None,

@@ -4,7 +4,7 @@
 mod call;
 
 pub(crate) use call::{
-    Call, Confirmed, Incoming, Outgoing, PendingOffer, Phase, ReliableSent, SentInvite, Unacked,
+    Call, Confirmed, Device, Incoming, Outgoing, PendingOffer, Phase, ReliableSent, SentInvite, Unacked,
 };
 
 use crate::wire::{self, Hop};
@@ -36,6 +36,8 @@ pub(crate) struct Dialog {
     pub(crate) hop: Hop,
     /// Whether the Call-ID is ours: we dialled.
     pub(crate) is_ours: bool,
+    /// Whether requests go over `hop` whatever Contact says: the far end registered, or called, over that way.
+    pub(crate) pinned: bool,
 }
 
 /// The URI of the first Contact.
@@ -50,14 +52,13 @@ fn legacy_target(r: &Request) -> Option<Uri> {
     (!via.has_rfc3261_branch()).then(|| from.0.uri.clone())
 }
 
+/// All values of a header that is a list.
+pub(crate) fn list(h: &Headers, name: &HeaderName) -> Vec<Bytes> {
+    h.get_all(name).flat_map(|x| split_list(&x.value())).collect()
+}
+
 fn routes(h: &Headers, reverse: bool) -> Vec<Bytes> {
-    let mut out: Vec<Bytes> = h
-        .get_all(&HeaderName::RecordRoute)
-        .flat_map(|x| {
-            let v = x.value();
-            split_list(&v)
-        })
-        .collect();
+    let mut out = list(h, &HeaderName::RecordRoute);
     if reverse {
         out.reverse();
     }
@@ -104,6 +105,7 @@ impl Dialog {
             contact,
             hop,
             is_ours: false,
+            pinned: false,
         })
     }
 
@@ -130,6 +132,7 @@ impl Dialog {
             contact,
             hop,
             is_ours: true,
+            pinned: false,
         }
     }
 
@@ -149,7 +152,21 @@ impl Dialog {
             contact: String::new(),
             hop,
             is_ours: true,
+            pinned: false,
         })
+    }
+
+    /// Proxies known before the first request, and whether its way is the only one.
+    pub(crate) fn preload(&mut self, routes: Vec<Bytes>, pinned: bool) {
+        self.routes = routes;
+        self.pinned = pinned;
+    }
+
+    /// Our From value without its tag.
+    pub(crate) fn local_identity(&self) -> Bytes {
+        let tag = [b";tag=".as_slice(), &self.local_tag].concat();
+        let end = self.local.strip_suffix(tag.as_slice()).map_or(0, <[u8]>::len);
+        self.local.slice(..end)
     }
 
     /// The way is known: Contact, and From where it lacks a host or a name.

@@ -10,7 +10,8 @@ mod stream;
 use crate::config::{SipConfig, Transport, TrunkKind};
 use crate::core::{Core, EVENTS_PENDING_MAX, Output};
 use crate::error::{SipCommandError, SipStartError};
-use crate::event::{DialRequest, OfferToken, SipCounters, SipEvent, TrunkState};
+use crate::event::{CancelReason, Contact, DialRequest, OfferToken, SipCounters, SipEvent, TrunkState};
+use crate::registrar::SipUser;
 use crate::wire::Hop;
 use anteroom_types::{LegId, Mono, Wall};
 use bytes::Bytes;
@@ -222,7 +223,15 @@ impl Sip {
     /// # Errors
     /// When the leg is unknown or not an unanswered outgoing one.
     pub fn cancel(&self, leg: LegId) -> Result<(), SipCommandError> {
-        self.shared.with_core(|c, _| c.cancel(leg))
+        self.cancel_because(leg, CancelReason::GivenUp)
+    }
+
+    /// Gives an unanswered outgoing call up and tells the telephone why (RFC 3326).
+    ///
+    /// # Errors
+    /// When the leg is unknown or not an unanswered outgoing one.
+    pub fn cancel_because(&self, leg: LegId, reason: CancelReason) -> Result<(), SipCommandError> {
+        self.shared.with_core(|c, _| c.cancel(leg, reason))
     }
 
     /// Offers a new description by re-INVITE; glare is resolved by trying again. `Answer` or `OfferRejected` follows.
@@ -249,6 +258,26 @@ impl Sip {
         self.shared.with_core(|c, _| c.limit = calls_max);
     }
 
+    /// Replaces who may register and call. Contacts of users who are gone or have another password are dropped.
+    ///
+    /// # Errors
+    /// When there is no registrar, too many users, or a name or hash that cannot be one.
+    pub fn set_users(&self, users: Vec<SipUser>) -> Result<(), SipCommandError> {
+        self.shared.with_core(|c, _| c.set_users(users))
+    }
+
+    /// Where a user is registered.
+    #[must_use]
+    pub fn contacts(&self, user: &str) -> Vec<Contact> {
+        self.shared.with_core(|c, _| c.contacts(Some(user)))
+    }
+
+    /// All contacts of all users.
+    #[must_use]
+    pub fn registrations(&self) -> Vec<Contact> {
+        self.shared.with_core(|c, _| c.contacts(None))
+    }
+
     /// Counters and gauges.
     #[must_use]
     pub fn counters(&self) -> SipCounters {
@@ -270,8 +299,9 @@ impl Sip {
             .collect()
     }
 
-    /// Hangs up every call, takes registrations back, waits at most `patience` for the answers, and closes.
-    pub async fn stop(self, patience: Duration) {
+    /// Hangs up every call, takes our registrations with trunks back, and waits at most `patience` for the answers. New
+    /// calls get 503 from then on; the sockets close when the value is dropped.
+    pub async fn stop(&self, patience: Duration) {
         self.shared.with_core(|c, _| {
             c.draining = true;
             c.hang_up_all();
@@ -303,6 +333,28 @@ fn check(cfg: &SipConfig) -> Result<(), SipStartError> {
     }
     if cfg.min_se_s < 90 {
         return bad("min_se_s must be at least 90 (RFC 4028)".into());
+    }
+    if cfg.listen.iter().any(|l| l.transport.is_websocket()) {
+        return bad("WebSocket is served by the web server, not listened on".into());
+    }
+    if let Some(r) = &cfg.registrar {
+        let printable =
+            |s: &str| !s.is_empty() && s.len() <= 128 && s.bytes().all(|b| (0x20..0x7f).contains(&b));
+        if !printable(&r.realm) {
+            return bad("the registrar's realm must be 1 to 128 printable ASCII characters".into());
+        }
+        if r.algorithms.is_empty() {
+            return bad("the registrar needs a digest algorithm".into());
+        }
+        if r.expires_min_s > r.expires_default_s || r.expires_default_s > r.expires_max_s {
+            return bad("the registrar's expiry times contradict each other".into());
+        }
+        let host = |d: &String| {
+            sipx_sip::Uri::parse(Bytes::from(format!("sip:{d}"))).is_ok_and(|u| u.host().is_some())
+        };
+        if !r.domains.iter().all(host) {
+            return bad("a domain of the registrar cannot be read".into());
+        }
     }
     for (i, t) in cfg.trunks.iter().enumerate() {
         if cfg.trunks.iter().take(i).any(|o| o.name == t.name) {

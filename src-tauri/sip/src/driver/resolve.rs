@@ -63,9 +63,10 @@ pub(crate) fn is_inside(ip: IpAddr) -> bool {
     }
 }
 
+/// Nobody is looked up to be reached by WebSocket: such a peer comes to us.
 const fn kind(t: Transport) -> TransportKind {
     match t {
-        Transport::Udp => TransportKind::Udp,
+        Transport::Udp | Transport::Ws | Transport::Wss => TransportKind::Udp,
         Transport::Tcp => TransportKind::Tcp,
         Transport::Tls => TransportKind::Tls,
     }

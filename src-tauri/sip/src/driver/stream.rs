@@ -148,13 +148,13 @@ pub(super) fn send(shared: &Arc<Shared>, state: &mut State, hop: &Hop, bytes: By
         if c.queue.try_send(bytes).is_ok() {
             return true;
         }
-        if let Some(c) = state.connections.all.remove(&id)
-            && let Some(t) = c.task
-        {
-            t.abort();
+        if let Some(c) = state.connections.all.remove(&id) {
+            if let Some(t) = c.task {
+                t.abort();
+            }
+            let now = shared.now();
+            state.core.flow_lost(now, id, c.remote);
         }
-        let now = shared.now();
-        state.core.flow_lost(now, id);
         return false;
     }
     let Some((id, rx)) = state.connections.add(hop.transport, hop.remote) else {
@@ -192,9 +192,9 @@ async fn open(shared: Arc<Shared>, id: u64, hop: Hop, rx: mpsc::Receiver<Bytes>)
 
 fn close(shared: &Arc<Shared>, id: u64) {
     let mut state = shared.lock();
-    if state.connections.all.remove(&id).is_some() {
+    if let Some(c) = state.connections.all.remove(&id) {
         let now = shared.now();
-        state.core.flow_lost(now, id);
+        state.core.flow_lost(now, id, c.remote);
         shared.flush(&mut state);
     }
 }

@@ -1,0 +1,336 @@
+//! Who is no longer answered.
+//!
+//! Two things count. A wrong answer to a challenge counts against the address it came from: the nonce in it was given to
+//! that address and port, so nobody else can have sent it. And a name that was asked for without credentials and not
+//! followed up counts too, whether or not such a user exists, so that the count tells nothing; over UDP it counts only
+//! against that address *and port*, because a datagram's sender can be forged, and over a connection against the address.
+//! Until a name is followed up or counted, its place is taken: one source gets at most `failures_max` challenges in
+//! [`FOLLOW_UP`], however fast it asks, and a base station with twenty handsets is merely served in turns.
+//!
+//! A flow that somebody is registered over is judged by its own failures, not by those of others at its address.
+
+use super::config::BanConfig;
+use crate::wire::Hop;
+use anteroom_types::Mono;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// How long a challenged source has to answer.
+const FOLLOW_UP: Duration = Duration::from_secs(4);
+/// Sources remembered in either table. When full and nothing in it is over, newcomers are not counted.
+pub(crate) const SOURCES_MAX: usize = 8_192;
+/// How often a full table is looked through.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// What a message came over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Flow {
+    /// A connection.
+    Conn(u64),
+    /// A socket of ours and an address.
+    Udp(usize, SocketAddr),
+}
+
+impl Flow {
+    pub(crate) fn of(hop: &Hop) -> Self {
+        match hop.conn {
+            Some(c) => Self::Conn(c),
+            None => Self::Udp(hop.socket, hop.remote),
+        }
+    }
+}
+
+/// What failures are counted against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Key {
+    Address(IpAddr),
+    Flow(Flow),
+}
+
+/// One host has a whole /64 of IPv6.
+fn address(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(v) => IpAddr::V6((u128::from(v) & !u128::from(u64::MAX)).into()),
+        v4 => v4,
+    }
+}
+
+#[derive(Debug)]
+struct Strikes {
+    count: u32,
+    since: Mono,
+    banned_until: Option<Mono>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    cfg: BanConfig,
+    strikes: HashMap<Key, Strikes>,
+    /// Names challenged and not followed up yet, by hash, with the end of their patience.
+    asking: HashMap<Flow, Vec<(u64, Mono)>>,
+    swept: Mono,
+    /// Bans pronounced since the start.
+    pub(crate) bans: u64,
+}
+
+impl Guard {
+    pub(crate) fn new(cfg: BanConfig) -> Self {
+        Self {
+            cfg,
+            strikes: HashMap::new(),
+            asking: HashMap::new(),
+            swept: Mono(0),
+            bans: 0,
+        }
+    }
+
+    fn is_exempt(&self, hop: &Hop) -> bool {
+        let ip = hop.remote.ip().to_canonical();
+        self.cfg.failures_max == 0 || self.cfg.exempt.iter().any(|n| n.contains(&ip))
+    }
+
+    fn banned(&self, key: &Key, now: Mono) -> bool {
+        let until = self.strikes.get(key).and_then(|s| s.banned_until);
+        until.is_some_and(|t| t > now)
+    }
+
+    /// Whether a source is banned. `registered` says whether somebody is registered over its flow.
+    pub(crate) fn is_banned(&self, hop: &Hop, registered: bool, now: Mono) -> bool {
+        self.banned(&Key::Flow(Flow::of(hop)), now)
+            || !registered && self.banned(&Key::Address(address(hop.remote.ip())), now)
+    }
+
+    fn strike(&mut self, key: Key, now: Mono) {
+        let (window, ban) = (self.cfg.window_s, self.cfg.ban_s);
+        if self.strikes.len() >= SOURCES_MAX && !self.strikes.contains_key(&key) {
+            self.sweep(now);
+            if self.strikes.len() >= SOURCES_MAX {
+                return;
+            }
+        }
+        let s = self.strikes.entry(key).or_insert(Strikes {
+            count: 0,
+            since: now,
+            banned_until: None,
+        });
+        if s.banned_until.is_some_and(|t| t <= now) || (now - s.since).as_secs() >= window.into() {
+            s.count = 0;
+            s.since = now;
+            s.banned_until = None;
+        }
+        s.count += 1;
+        if s.count >= self.cfg.failures_max && s.banned_until.is_none() {
+            s.banned_until = Some(now + Duration::from_secs(ban.into()));
+            self.bans += 1;
+        }
+    }
+
+    /// A wrong password. Gives whether that ended the source's welcome.
+    pub(crate) fn failed(&mut self, hop: &Hop, registered: bool, now: Mono) -> bool {
+        if self.is_exempt(hop) {
+            return false;
+        }
+        let key = if registered {
+            Key::Flow(Flow::of(hop))
+        } else {
+            Key::Address(address(hop.remote.ip()))
+        };
+        self.strike(key, now);
+        self.banned(&key, now)
+    }
+
+    /// Whether a request without credentials may be challenged. `name` is a hash of who it says it is.
+    pub(crate) fn may_challenge(&mut self, hop: &Hop, name: u64, now: Mono) -> bool {
+        if self.is_exempt(hop) {
+            return true;
+        }
+        let flow = Flow::of(hop);
+        let key = match flow {
+            Flow::Conn(_) => Key::Address(address(hop.remote.ip())),
+            Flow::Udp(..) => Key::Flow(flow),
+        };
+        if let Some(names) = self.asking.get_mut(&flow) {
+            let before = names.len();
+            names.retain(|(n, until)| *until > now || *n == name);
+            for _ in names.len()..before {
+                self.strike(key, now);
+            }
+        }
+        if self.banned(&key, now) {
+            self.asking.remove(&flow);
+            return false;
+        }
+        if self.asking.len() >= SOURCES_MAX && !self.asking.contains_key(&flow) {
+            self.sweep(now);
+            if self.asking.len() >= SOURCES_MAX {
+                // A flood of senders, most of them forged. A challenge costs no memory; only the count is missing.
+                return true;
+            }
+        }
+        let names = self.asking.entry(flow).or_default();
+        let until = now + FOLLOW_UP;
+        if let Some(n) = names.iter_mut().find(|n| n.0 == name) {
+            // Sent again, or a telephone that starts afresh.
+            n.1 = until;
+            return true;
+        }
+        if names.len() >= self.cfg.failures_max as usize {
+            return false;
+        }
+        names.push((name, until));
+        true
+    }
+
+    /// A challenge was answered, rightly or not: it no longer waits.
+    pub(crate) fn followed_up(&mut self, hop: &Hop, name: u64) {
+        let flow = Flow::of(hop);
+        if let Some(names) = self.asking.get_mut(&flow) {
+            names.retain(|n| n.0 != name);
+            if names.is_empty() {
+                self.asking.remove(&flow);
+            }
+        }
+    }
+
+    /// A connection is gone. What it left unanswered counts against its address.
+    pub(crate) fn conn_gone(&mut self, conn: u64, ip: IpAddr, now: Mono) {
+        let flow = Flow::Conn(conn);
+        if let Some(names) = self.asking.remove(&flow) {
+            for _ in names {
+                self.strike(Key::Address(address(ip)), now);
+            }
+        }
+        self.strikes.remove(&Key::Flow(flow));
+    }
+
+    /// Forgets what is over. At most once a second, so that a full table costs no more than that.
+    fn sweep(&mut self, now: Mono) {
+        if now - self.swept < SWEEP && self.swept != Mono(0) {
+            return;
+        }
+        self.swept = now;
+        let window = u64::from(self.cfg.window_s);
+        self.strikes.retain(|_, s| match s.banned_until {
+            Some(t) => t > now,
+            None => (now - s.since).as_secs() < window,
+        });
+        let late: Vec<Flow> = self
+            .asking
+            .iter()
+            .filter(|(_, names)| names.iter().all(|n| n.1 <= now))
+            .map(|(f, _)| *f)
+            .collect();
+        for flow in late {
+            self.asking.remove(&flow);
+        }
+    }
+
+    /// Entries of both tables. For tests of their bounds.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> (usize, usize) {
+        (self.strikes.len(), self.asking.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Transport;
+
+    fn hop(ip: [u8; 4], port: u16) -> Hop {
+        Hop {
+            transport: Transport::Udp,
+            remote: SocketAddr::from((ip, port)),
+            local: SocketAddr::from(([192, 0, 2, 1], 5060)),
+            socket: 0,
+            conn: None,
+            server_name: None,
+        }
+    }
+
+    const ATTACKER: [u8; 4] = [192, 0, 2, 66];
+
+    #[test]
+    fn five_wrong_passwords_ban_an_address_but_not_who_is_registered_there() {
+        let mut g = Guard::new(BanConfig::default());
+        let now = Mono::from_ms(1);
+        for n in 1..=5 {
+            assert_eq!(g.failed(&hop(ATTACKER, 4000 + n), false, now), n == 5);
+        }
+        assert!(g.is_banned(&hop(ATTACKER, 9), false, now));
+        assert!(
+            !g.is_banned(&hop(ATTACKER, 9), true, now),
+            "a telephone of the same address"
+        );
+        assert!(!g.is_banned(&hop([192, 0, 2, 7], 9), false, now));
+        assert!(!g.is_banned(&hop(ATTACKER, 9), false, Mono::from_ms(3_600_002)));
+        assert_eq!(g.bans, 1);
+    }
+
+    #[test]
+    fn failures_far_apart_do_not_add_up() {
+        let mut g = Guard::new(BanConfig::default());
+        for n in 0..50 {
+            assert!(!g.failed(&hop(ATTACKER, 1), false, Mono::from_ms(n * 151_000)));
+        }
+    }
+
+    #[test]
+    fn who_asks_for_names_gets_five_answers_then_silence_then_a_ban() {
+        let mut g = Guard::new(BanConfig::default());
+        let h = hop(ATTACKER, 5060);
+        let ask = |g: &mut Guard, from: u64, ms: u64| {
+            (from..from + 100)
+                .filter(|n| g.may_challenge(&h, *n, Mono::from_ms(ms)))
+                .count()
+        };
+        assert_eq!(ask(&mut g, 0, 0), 5);
+        assert_eq!(ask(&mut g, 100, 3_900), 0);
+        assert_eq!(ask(&mut g, 200, 4_100), 0, "five were not followed up");
+        assert!(g.is_banned(&h, false, Mono::from_ms(4_100)));
+        // The sender of a datagram can be forged, so others at that address are not touched.
+        assert!(!g.is_banned(&hop(ATTACKER, 5062), false, Mono::from_ms(4_100)));
+    }
+
+    #[test]
+    fn a_base_station_with_many_handsets_is_served_in_turns() {
+        let mut g = Guard::new(BanConfig::default());
+        let h = hop([192, 0, 2, 20], 5060);
+        let mut waiting: Vec<u64> = (0..20).collect();
+        let mut ms = 0;
+        while !waiting.is_empty() {
+            let served: Vec<u64> = waiting
+                .iter()
+                .copied()
+                .filter(|n| g.may_challenge(&h, *n, Mono::from_ms(ms)))
+                .collect();
+            assert!(!served.is_empty(), "at {ms} ms");
+            for n in &served {
+                g.followed_up(&h, *n);
+            }
+            waiting.retain(|n| !served.contains(n));
+            ms += 500;
+        }
+        assert!(ms <= 2_000);
+        assert_eq!(g.bans, 0);
+    }
+
+    #[test]
+    fn tables_are_bounded() {
+        let mut g = Guard::new(BanConfig::default());
+        for n in 0..(SOURCES_MAX as u32 + 500) {
+            let ip = (0x0a00_0000 + n).to_be_bytes();
+            assert!(g.may_challenge(&hop(ip, 1), 1, Mono::from_ms(1)));
+            g.failed(&hop(ip, 1), false, Mono::from_ms(1));
+        }
+        assert_eq!(g.len(), (SOURCES_MAX, SOURCES_MAX));
+        // What is over makes room.
+        let later = Mono::from_ms(700_000);
+        g.failed(&hop(ATTACKER, 1), false, later);
+        assert!(g.may_challenge(&hop(ATTACKER, 1), 1, later));
+        assert_eq!(g.len(), (1, 1));
+    }
+}
