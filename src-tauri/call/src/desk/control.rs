@@ -34,10 +34,7 @@ impl DeskCall {
             }
             Command::Accept => self.decide(by, true),
             Command::Decline => self.decide(by, false),
-            Command::Add { to } => {
-                self.talking_leg(by)?;
-                self.bring_in(&to, Part::Joins, DialFor::Join)
-            }
+            Command::Add { to } => self.bring_in(&to, Part::Joins, DialFor::Join),
             Command::Join => self.join_consulted(by),
             Command::Leave => self.leave_talk(by),
             Command::Supervise { how, at } => self.supervise(by, how, &at),

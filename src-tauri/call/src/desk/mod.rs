@@ -35,7 +35,7 @@ mod waiting;
 
 pub use config::{AnswerPolicy, Briefing, DeskConfig, Waiting};
 pub use types::*;
-pub use view::{Attendee, Attending, Whereabouts};
+pub use view::{Attendee, Attending, Consulting, DeskView, Whereabouts};
 
 use crate::leg::{Leg, LegInput};
 use crate::party::{LegIds, Target};
@@ -44,6 +44,7 @@ use crate::scene::{PlayNo, Scene};
 use anteroom_types::{LegId, Mono};
 use state::{LegEntry, Part, Phase};
 use std::collections::BTreeMap;
+use std::mem::Discriminant;
 
 /// Legs one call may have at a time.
 pub const LEGS_MAX: usize = 40;
@@ -78,6 +79,8 @@ pub struct DeskCall {
     plays: u32,
     /// What was last told about who hears what.
     scene: Scene,
+    /// What kind of place the call is in, whether held there, and since when.
+    since: ((Discriminant<Whereabouts>, bool), Mono),
     out: Vec<DeskEffect>,
 }
 
@@ -123,6 +126,10 @@ impl DeskCall {
             speeches: Vec::new(),
             plays: 0,
             scene: Scene::default(),
+            since: (
+                (std::mem::discriminant(&Whereabouts::Receptionist), false),
+                Mono(0),
+            ),
             out: Vec::new(),
             config,
             direction,
@@ -252,6 +259,7 @@ impl DeskCall {
     /// Tells what is heard from now on, and ends the call when nothing is left of it.
     fn settle(&mut self) -> Vec<DeskEffect> {
         self.keep_apart();
+        self.keep_since();
         let scene = self.wanted_scene();
         scene.effects_from(&self.scene, &mut self.out);
         self.scene = scene;

@@ -209,7 +209,7 @@ pub enum Command {
     Accept,
     /// The person asked does not take the caller.
     Decline,
-    /// Ring somebody to join the talk.
+    /// Ring somebody to join the talk; whoever asks may do so for themselves, from outside of it.
     Add {
         /// These devices.
         to: Vec<Target>,

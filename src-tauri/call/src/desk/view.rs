@@ -5,9 +5,9 @@ use super::state::{Candidate, ConsultStage, Part, Phase, Stage, Talking};
 use super::types::Asking;
 use super::{DeskCall, Direction};
 use crate::bridge::{Hearing, Matrix, Role};
-use crate::party::Target;
+use crate::party::{PersonId, Target};
 use crate::scene::{Hears, PlayNo, Scene, Source};
-use anteroom_types::LegId;
+use anteroom_types::{LegId, Mono};
 
 /// Where a call stands, for screens and for [`crate::automation`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,6 +22,8 @@ pub enum Whereabouts {
     Queued {
         /// From 1, once known.
         position: Option<u16>,
+        /// Expected wait, milliseconds.
+        wait_ms: Option<u64>,
     },
     /// With a person.
     Talking {
@@ -69,7 +71,75 @@ pub enum Attending {
     Supervises,
 }
 
+/// A call as a screen shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeskView {
+    /// Where it stands.
+    pub is: Whereabouts,
+    /// Since when; a new place in the queue is no new start.
+    pub since: Mono,
+    /// Everybody of the clinic in it, in the order of their legs.
+    pub attendees: Vec<Attendee>,
+    /// Who has the caller, or had them before they were parked.
+    pub host: Option<PersonId>,
+    /// Who is asked about a transfer.
+    pub consulting: Option<Consulting>,
+    /// When a parked caller is brought back.
+    pub returns_at: Option<Mono>,
+}
+
+/// A transfer that is being asked about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consulting {
+    /// Who is asked.
+    pub who: PersonId,
+    /// How.
+    pub how: Asking,
+    /// Whether they have answered.
+    pub answered: bool,
+}
+
 impl DeskCall {
+    /// The call as a screen shows it. Compare it with the one before after every input.
+    #[must_use]
+    pub fn view(&self) -> DeskView {
+        let (host, consulting, returns_at) = match &self.phase {
+            Phase::Talking(t) => {
+                let consulting = t.consult.as_ref().and_then(|c| {
+                    let leg = match &c.stage {
+                        ConsultStage::Rings { legs, .. } => legs.first().copied(),
+                        other => other.answered(),
+                    };
+                    Some(Consulting {
+                        who: self.person(leg?)?,
+                        how: c.how,
+                        answered: c.stage.answered().is_some(),
+                    })
+                });
+                (self.person(t.host), consulting, None)
+            }
+            Phase::Parked(p) => (p.by.as_ref().map(|t| t.who.clone()), None, Some(p.until)),
+            _ => (None, None, None),
+        };
+        DeskView {
+            is: self.whereabouts(),
+            since: self.since.1,
+            attendees: self.attendees(),
+            host,
+            consulting,
+            returns_at,
+        }
+    }
+
+    /// Notes since when the call stands as it does.
+    pub(super) fn keep_since(&mut self) {
+        let is = std::mem::discriminant(&self.whereabouts());
+        let held = matches!(self.whereabouts(), Whereabouts::Talking { held: true, .. });
+        if self.since.0 != (is, held) {
+            self.since = ((is, held), self.now);
+        }
+    }
+
     /// Where the call stands.
     #[must_use]
     pub fn whereabouts(&self) -> Whereabouts {
@@ -79,6 +149,7 @@ impl DeskCall {
             Phase::Ringing(_) => Whereabouts::Ringing,
             Phase::Queued(q) => Whereabouts::Queued {
                 position: q.place.map(|p| p.0),
+                wait_ms: q.place.and_then(|p| p.1),
             },
             Phase::Talking(t) => Whereabouts::Talking {
                 held: !t.bridge.matrix().has(t.guest),

@@ -173,3 +173,37 @@ fn a_consultation_becomes_a_talk_of_three() {
         "connect C<AB A<CB B<CA",
     ]);
 }
+
+#[test]
+fn who_does_not_wait_for_the_answer_leaves_the_caller_waiting_for_the_person_asked() {
+    let mut s = Story::talking();
+    s.wants("ann", warm(Asking::Spoken))
+        .answers('B')
+        .hangs_up('A')
+        .check(&[
+            "dial B bob1 Consult",
+            "note Consulting { who: bob }",
+            "say B Brief",
+            "disconnect",
+            "play C Ringback",
+        ]);
+    s.said('B').check(&["stop B", "play B Reminder"]);
+    s.key('B', '2')
+        .check(&["hang up B Staff", "dial D ann1 Caller", "stop B"]);
+    s.refuses('D', 480).check(&["dial E ann1 Caller"]);
+    s.refuses('E', 480)
+        .check(&["note NobodyAnswered", "stop C", "say C VoicemailGreeting(Busy)"]);
+}
+
+#[test]
+fn a_screen_sees_who_is_asked_and_who_has_the_caller() {
+    let mut s = Story::talking();
+    s.seconds(5).wants("ann", warm(Asking::ByVoice)).answers('B');
+    let view = s.call.view();
+    assert_eq!(view.since.as_ms(), 5_000, "the caller waits apart since then");
+    let consulting = view.consulting.unwrap();
+    assert_eq!((consulting.who.as_str(), consulting.answered), ("bob", true));
+    assert_eq!(view.host.unwrap().as_str(), "ann");
+    let names: Vec<&str> = view.attendees.iter().map(|a| a.target.who.as_str()).collect();
+    assert_eq!(names, ["ann", "bob"]);
+}
