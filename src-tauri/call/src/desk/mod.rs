@@ -270,9 +270,10 @@ impl DeskCall {
         std::mem::take(&mut self.out)
     }
 
-    /// Makes the task, unless there is one or the call is of staff's own making.
+    /// Makes the task, unless there is one. A call of staff's own making is owed none, but a message is a message.
     fn make_task(&mut self, why: TaskWhy) {
-        if self.direction == Direction::Incoming && !self.task_made {
+        let owed = self.direction == Direction::Incoming || why == TaskWhy::Message;
+        if owed && !self.task_made {
             self.task_made = true;
             self.out.push(DeskEffect::CreateTask(why));
         }

@@ -251,12 +251,21 @@ impl DeskCall {
 
     /// Ends the call: whoever is still there is hung up.
     pub(super) fn close(&mut self, why: DropWhy) {
-        let candidate = match &self.phase {
-            Phase::Ringing(r) => r.candidate.map(|c| c.leg),
-            _ => None,
-        };
-        if let Some(leg) = candidate.filter(|_| why == DropWhy::CallerGone) {
-            self.leave(leg, Announcement::CallerGone, why);
+        // Who is with the caller hears that they are gone. Who is not, is told.
+        let waiting = self.waiting();
+        if why == DropWhy::CallerGone && !self.scene.bridge.has(waiting) {
+            let told: Vec<LegId> = self
+                .legs
+                .iter()
+                .filter(|(id, l)| {
+                    let part = matches!(l.part, Part::Talks | Part::Rings | Part::Consulted);
+                    **id != waiting && part && l.machine.is_up()
+                })
+                .map(|(id, _)| *id)
+                .collect();
+            for leg in told {
+                self.leave(leg, Announcement::CallerGone, why);
+            }
         }
         self.drop_others(&[], why);
         self.enter(Phase::Closing);

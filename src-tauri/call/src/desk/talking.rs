@@ -157,9 +157,6 @@ impl DeskCall {
         let Phase::Talking(t) = &mut self.phase else {
             return;
         };
-        if t.host == old {
-            return self.give_to(new);
-        }
         let role = match t.bridge.member(old) {
             Some(m) => m.role,
             // It replaces somebody who is not in the talk: a telephone that still rings, or nobody.
@@ -173,6 +170,10 @@ impl DeskCall {
             t.guest = new;
             self.guest = Some(new);
         }
+        let has_caller = t.host == old;
+        if has_caller {
+            t.host = new;
+        }
         let mut part = Part::Talks;
         if let Some(c) = &mut t.consult
             && c.stage.answered() == Some(old)
@@ -184,6 +185,12 @@ impl DeskCall {
             part = Part::Supervises(how);
         }
         self.set_part(new, part);
+        if let Some(to) = self.person(new).filter(|_| has_caller) {
+            self.out
+                .push(DeskEffect::Note(Fact::Transferred { to: to.clone() }));
+            self.out
+                .push(DeskEffect::Note(Fact::Answered { by: to, leg: new }));
+        }
         self.refer(old, ReferStatus::Done);
         self.drop_leg(old, DropWhy::Transferred);
     }

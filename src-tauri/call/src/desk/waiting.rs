@@ -92,8 +92,8 @@ impl DeskCall {
     }
 
     pub(super) fn key(&mut self, leg: LegId, digit: char) {
-        if leg == self.waiting() && self.guest.is_some() {
-            return self.guest_key(digit);
+        if leg == self.waiting() {
+            return self.caller_key(digit);
         }
         let takes = match digit {
             '1' => true,
@@ -110,12 +110,15 @@ impl DeskCall {
         !talks && self.consulted_decides(leg, takes)
     }
 
-    fn guest_key(&mut self, digit: char) {
+    fn caller_key(&mut self, digit: char) {
         match &self.phase {
             Phase::Message(Some(_)) if digit == '#' => self.message_over(),
             // Somebody who has answered is quicker than any callback.
             Phase::Ringing(r) if r.candidate.is_some() => {}
-            Phase::Queued(_) | Phase::Ringing(_) if Some(digit) == self.config.callback_key => {
+            // Only who queues was told of the key.
+            Phase::Queued(_) | Phase::Ringing(_)
+                if self.in_queue && Some(digit) == self.config.callback_key =>
+            {
                 self.make_task(TaskWhy::CallbackAsked);
                 self.farewell(Announcement::CallbackNoted, DeskOutcome::Callback);
             }
@@ -194,6 +197,10 @@ impl DeskCall {
     /// Automation is off: who is with a machine is handed to people.
     pub(super) fn automation_off(&mut self, plan: RingPlan) {
         self.automation = false;
+        if self.sentence_until.is_some() {
+            self.out.push(DeskEffect::CutSentence);
+            self.sentence_over();
+        }
         match crate::automation::when_switched_off(self.whereabouts()) {
             crate::automation::SwitchedOff::HandToPeople => {
                 self.receptionist_done();

@@ -1,7 +1,7 @@
 //! Hold, mute, others who come and go, and lines that are lost.
 
 use crate::story::{Story, leg, target, targets};
-use anteroom_call::desk::{AdoptAs, Command, ControlError, DeskInput, Supervision};
+use anteroom_call::desk::{AdoptAs, Asking, Command, ControlError, DeskInput, Supervision};
 use anteroom_call::leg::LegEnd;
 use anteroom_call::scene::{Hears, Source};
 
@@ -125,5 +125,60 @@ fn a_call_that_is_adopted_takes_part_as_it_asked_to() {
         "refer A Done",
         "hang up A Transferred",
         "connect C<X X<C",
+    ]);
+}
+
+#[test]
+fn who_waits_for_a_caller_who_hangs_up_is_told() {
+    let mut s = Story::talking();
+    s.wants("ann", Command::Hold).hangs_up('C').check(&[
+        "note Held(true)",
+        "disconnect",
+        "play C Music",
+        "play A Reminder",
+        "stop C",
+        "stop A",
+        "say A CallerGone",
+    ]);
+    s.said('A').check(&["hang up A CallerGone", "stop A"]);
+    s.hangs_up('A').check(&["Finish(Talked)"]);
+}
+
+#[test]
+fn a_telephone_that_replaces_another_goes_on_with_its_consultation() {
+    let mut s = Story::talking();
+    let how = Asking::ByVoice;
+    s.wants(
+        "ann",
+        Command::Warm {
+            to: targets("bob1"),
+            how,
+        },
+    )
+    .answers('B');
+    s.happens(DeskInput::Adopt {
+        leg: leg('X'),
+        target: target("ann2"),
+        what: AdoptAs::Instead(leg('A')),
+    });
+    s.wants("ann", Command::Complete).check(&[
+        "dial B bob1 Consult",
+        "note Consulting { who: bob }",
+        "disconnect",
+        "play C Music",
+        "play A Ringback",
+        "stop A",
+        "connect A<B B<A",
+        "note Transferred { to: ann }",
+        "note ann has the caller on X",
+        "refer A Done",
+        "hang up A Transferred",
+        "connect B<X X<B",
+        "note Transferred { to: bob }",
+        "note bob has the caller on B",
+        "refer X Done",
+        "hang up X Transferred",
+        "stop C",
+        "connect C<B B<C",
     ]);
 }

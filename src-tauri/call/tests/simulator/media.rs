@@ -11,6 +11,7 @@ struct Playing {
     play: PlayNo,
     /// An announcement that has come to its end: there is silence, though nobody said stop.
     ended: bool,
+    ringing: bool,
 }
 
 /// The media side of a call.
@@ -53,10 +54,11 @@ impl Media {
                 self.bridge = m.clone();
             }
             DeskEffect::Disconnect => self.bridge = Matrix::default(),
-            DeskEffect::Play { leg, play, .. } => {
+            DeskEffect::Play { leg, play, source } => {
                 let playing = Playing {
                     play: *play,
                     ended: false,
+                    ringing: *source == Source::Ringback,
                 };
                 self.playing.insert(*leg, playing);
             }
@@ -117,6 +119,16 @@ impl Media {
     pub(crate) fn legs(&self) -> impl Iterator<Item = LegId> {
         let bridged = self.bridge.lines.iter().map(|l| l.leg);
         bridged.chain(self.playing.keys().copied()).chain(self.recording)
+    }
+
+    /// Whether somebody hears that a telephone rings.
+    pub(crate) fn is_ringing(&self) -> bool {
+        self.playing.values().any(|p| p.ringing)
+    }
+
+    /// Whether the receptionist has the caller or still speaks.
+    pub(crate) const fn machine_speaks(&self) -> bool {
+        self.receptionist || self.sentence
     }
 
     pub(crate) fn is_recording(&self) -> bool {

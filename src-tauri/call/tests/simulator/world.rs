@@ -7,7 +7,7 @@
 use crate::media::{Media, ends};
 use crate::rng::Rng;
 use anteroom_call::desk::{
-    By, Command, DeskCall, DeskEffect, DeskInput, DeskOutcome, DropWhy, Fact, Whereabouts,
+    By, Command, DeskCall, DeskEffect, DeskInput, DeskOutcome, DropWhy, Fact, TaskWhy, Whereabouts,
 };
 use anteroom_call::leg::LegEnd;
 use anteroom_call::scene::PlayNo;
@@ -46,6 +46,8 @@ pub(crate) struct Phone {
     /// News arrives no earlier than the news before it.
     news_at: u64,
     silent_since: Option<u64>,
+    /// We dialled it.
+    rung: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -99,6 +101,7 @@ pub(crate) struct World {
     pub(crate) task_made: bool,
     pub(crate) incoming: bool,
     in_queue: bool,
+    handed_over: bool,
     pub(crate) slots: BTreeSet<u16>,
     finished: Option<DeskOutcome>,
     record: u32,
@@ -121,6 +124,7 @@ impl World {
             dropped: false,
             news_at: 0,
             silent_since: None,
+            rung: false,
         };
         Self {
             rng: Rng(seed),
@@ -144,6 +148,7 @@ impl World {
             task_made: false,
             incoming,
             in_queue: false,
+            handed_over: false,
             slots: BTreeSet::new(),
             finished: None,
             record: 0,
@@ -163,6 +168,8 @@ impl World {
         let delay = match self.faults {
             false => 5,
             true if self.rng.percent(5) => self.rng.between(200, 2_000),
+            // The far end does not answer CANCEL or BYE until the last retransmission.
+            true if matches!(input, DeskInput::LegEnded { .. }) && self.rng.percent(2) => 32_000,
             true => self.rng.between(1, 40),
         };
         let twice = self.faults && self.rng.percent(5);
@@ -293,6 +300,7 @@ impl World {
             DeskInput::Adopt { leg, .. } => self.adopted(*leg),
             DeskInput::HandOver(h) if self.desk.whereabouts() == Whereabouts::Receptionist => {
                 self.task_made |= h.task_made;
+                self.handed_over = true;
                 let sentence_ms = h.sentence_ms.filter(|_| self.incoming);
                 self.media.handed_over(sentence_ms.is_some());
                 if let Some(ms) = sentence_ms {
@@ -305,8 +313,14 @@ impl World {
         if !matches!(input, DeskInput::Tick) {
             self.log.push(format!("{:>7} {input:?}", self.now));
         }
+        let off =
+            matches!(input, DeskInput::AutomationOff(_)) && self.desk.whereabouts() != Whereabouts::Over;
         let effects = self.desk.handle(Mono::from_ms(self.now), input);
         self.carry_out(effects);
+        assert!(
+            !off || !self.media.machine_speaks(),
+            "automation is off and a machine speaks"
+        );
     }
 
     pub(crate) fn command(&mut self, by: &By, command: Command) -> bool {
@@ -341,6 +355,7 @@ impl World {
             dropped: false,
             news_at: self.now,
             silent_since: None,
+            rung: false,
         };
         self.phones.insert(leg, phone);
     }
@@ -356,6 +371,12 @@ impl World {
             self.effect(e);
         }
         self.media.check();
+        let is_rung = |p: &Phone| p.rung && p.told != Told::Ended && !p.cancelled && !p.dropped;
+        let rings = self.media.is_ringing() && !self.phones.values().any(is_rung);
+        assert!(
+            !rings || !self.handed_over,
+            "ringing is played, and no telephone rings"
+        );
         for leg in self.media.legs() {
             let p = &self.phones[&leg];
             let early = p.told == Told::Nothing && p.far != Far::Ended;
@@ -436,12 +457,10 @@ impl World {
                     self.after(ms, Event::Tell(DeskInput::Voice { speaks }));
                 }
             }
-            DeskEffect::CreateTask(_) => {
+            DeskEffect::CreateTask(why) => {
                 self.tasks += 1;
-                assert!(
-                    self.tasks == 1 && !self.task_made && self.incoming,
-                    "one task too many"
-                );
+                let owed = self.incoming || *why == TaskWhy::Message;
+                assert!(self.tasks == 1 && !self.task_made && owed, "one task too many");
             }
             // Those who talk are those who do things.
             DeskEffect::Note(Fact::Answered { .. }) if self.faults && self.acts < 40 => {
@@ -476,6 +495,7 @@ impl World {
             dropped: false,
             news_at: self.now,
             silent_since: None,
+            rung: true,
         };
         assert!(
             self.phones.insert(leg, phone).is_none(),
