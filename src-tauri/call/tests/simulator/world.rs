@@ -472,6 +472,11 @@ impl World {
             }
             DeskEffect::JoinQueue => {
                 self.in_queue = true;
+                if self.faults && self.rng.percent(10) {
+                    let leg = self.desk.guest().unwrap_or(self.first);
+                    let ms = self.rng.between(1_000, 20_000);
+                    self.after(ms, Event::Tell(DeskInput::Key { leg, digit: '1' }));
+                }
                 let place = DeskInput::QueuePosition {
                     position: 2,
                     wait_ms: Some(70_000),
