@@ -85,7 +85,7 @@ fn state(shared: &Shared, calls_up: usize, draining: bool) -> EngineState {
     EngineState {
         clinic: shared.clinic.name().to_owned(),
         version: env!("CARGO_PKG_VERSION").into(),
-        automation: true,
+        automation: shared.desk.automation(),
         draining,
         open: Some(OpenState { open, changes_at }),
         recogniser: RecogniserState {
@@ -107,6 +107,7 @@ impl Engine {
         loop {
             every.tick().await;
             let now = state(&self.shared, self.calls_up(), self.is_draining());
+            self.shared.screens.people(self.people().people);
             let mut board = lock(&self.board);
             if let Some(e) = board.set_state(now) {
                 let _ = self.live.send(e);

@@ -177,6 +177,12 @@ impl Clinic {
         )
     }
 
+    /// The number to ring a caller back on, if it is one, and within how many milliseconds.
+    #[must_use]
+    pub fn ring_back(&self, from: &Pii<String>, kind: TaskKind) -> (Option<Pii<String>>, u64) {
+        (dialable(from), self.policy.due.ms(kind))
+    }
+
     /// The task for a caller whom our own stop cut off.
     #[must_use]
     pub fn interrupted_call(

@@ -3,6 +3,7 @@
 //! A mistake is reported with its line, what is wrong and what to write instead; an unknown key is a mistake too,
 //! because a misspelt limit that is silently ignored is no limit.
 
+use anteroom_call::ring::{RingStrategy, RingTimes};
 use anteroom_types::UserFacing;
 use anteroom_types::limits::{CALLS_MAX, CONFIG_BYTES_MAX};
 use serde::Deserialize;
@@ -21,6 +22,8 @@ pub struct Config {
     pub data: Data,
     /// The telephone side.
     pub sip: SipSection,
+    /// People and their telephones.
+    pub desk: DeskSection,
     /// Audio on the wire.
     pub media: MediaSection,
     /// Recognition and speech.
@@ -136,6 +139,69 @@ const fn three_hundred() -> u32 {
 
 fn udp() -> Spanned<String> {
     Spanned::new(0..0, "udp".into())
+}
+
+/// `[desk]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeskSection {
+    /// Whether telephones of people may register here and be rung.
+    pub enabled: bool,
+    /// The realm telephones are challenged for. Passwords are kept hashed with it: when it changes, each is to be set anew.
+    pub realm: Spanned<String>,
+    /// In which order the desk's telephones ring: `all`, `in_order` or `longest_idle`.
+    pub ring: Spanned<String>,
+    /// How long each step rings, seconds.
+    pub ring_s: u32,
+    /// How long all of them ring together, seconds.
+    pub ring_total_s: u32,
+    /// The first parking slot, and how many there are.
+    pub park_first: u16,
+    /// Parking slots.
+    pub park_slots: u16,
+    /// STUN and TURN servers browsers are told of, e.g. `stun:turn.example:3478`.
+    pub ice: Vec<String>,
+}
+
+impl Default for DeskSection {
+    fn default() -> Self {
+        let s = |t: &str| Spanned::new(0..0, t.to_owned());
+        Self {
+            enabled: true,
+            realm: s("anteroom"),
+            ring: s("all"),
+            ring_s: 25,
+            ring_total_s: 60,
+            park_first: 71,
+            park_slots: 9,
+            ice: Vec::new(),
+        }
+    }
+}
+
+impl DeskSection {
+    /// The strategy of `ring`; the file was checked.
+    #[must_use]
+    pub fn strategy(&self) -> RingStrategy {
+        ring_strategy(self.ring.get_ref()).unwrap_or(RingStrategy::All)
+    }
+    /// How long telephones ring.
+    #[must_use]
+    pub fn times(&self) -> RingTimes {
+        RingTimes {
+            step_ms: u64::from(self.ring_s.clamp(5, 120)) * 1000,
+            total_ms: u64::from(self.ring_total_s.clamp(5, 300)) * 1000,
+        }
+    }
+}
+
+fn ring_strategy(name: &str) -> Option<RingStrategy> {
+    match name {
+        "all" => Some(RingStrategy::All),
+        "in_order" => Some(RingStrategy::InOrder),
+        "longest_idle" => Some(RingStrategy::LongestIdle),
+        _ => None,
+    }
 }
 
 /// `[media]`
@@ -399,6 +465,20 @@ impl Config {
             return Err((0, "[media] codecs must name at least one codec".into()));
         }
         one_of("srtp", &self.media.srtp, &["off", "optional", "required"])?;
+        one_of("ring", &self.desk.ring, &["all", "in_order", "longest_idle"])?;
+        let realm = self.desk.realm.get_ref();
+        if realm.is_empty()
+            || realm.len() > 64
+            || !realm
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c))
+        {
+            let at = self.desk.realm.span().start;
+            return Err((
+                at,
+                "realm must be 1 to 64 letters, digits, dots, dashes and underlines".into(),
+            ));
+        }
         one_of("log level", &self.log.level, &["error", "warn", "info", "debug"])?;
         for p in &self.web.passcode {
             one_of("role", &p.role, &["front_desk", "manager", "admin", "auditor"])?;

@@ -4,7 +4,8 @@ use crate::config::{Config, listen, network};
 use crate::start::StartError;
 use anteroom_media::{Codec, MediaConfig, SrtpPolicy};
 use anteroom_sip::{
-    Listen, RateLimit, Registrar, Secret, SipConfig, TlsFiles, Transport, TrunkConfig, TrunkKind,
+    Listen, RateLimit, Registrar, RegistrarConfig, Secret, SipConfig, TlsFiles, Transport, TrunkConfig,
+    TrunkKind,
 };
 use std::path::Path;
 
@@ -51,6 +52,10 @@ pub(crate) fn sip(config: &Config) -> Result<SipConfig, StartError> {
             burst: rate.saturating_mul(BURST_FACTOR),
         },
         allow_direct: s.allow_direct,
+        registrar: config.desk.enabled.then(|| RegistrarConfig {
+            realm: config.desk.realm.get_ref().clone(),
+            ..RegistrarConfig::default()
+        }),
         ..SipConfig::default()
     })
 }

@@ -1,12 +1,15 @@
 //! The engine: everything that runs while calls are answered.
 
+use crate::alarm::Alarm;
 use crate::bus::Bus;
-use crate::call::{Arrival, Call, LEG_EVENTS_MAX};
+use crate::call::{Arrival, Call, LEG_EVENTS_MAX, ToCall};
 use crate::clinic::Clinic;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::desk::{Desk, People};
 use crate::metrics::Metrics;
 use crate::place::Place;
+use crate::screens::Screens;
 use crate::speech::SpeechStack;
 use crate::start::StartError;
 use crate::{board, convert};
@@ -36,6 +39,13 @@ pub(crate) struct Shared {
     pub(crate) bus: Bus,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clinic: Arc<Clinic>,
+    pub(crate) alarm: Alarm,
+    pub(crate) desk: Desk,
+    pub(crate) screens: Screens,
+    /// Where events of a leg go.
+    pub(crate) routes: Mutex<HashMap<LegId, mpsc::Sender<ToCall>>>,
+    /// Where orders to a call go.
+    pub(crate) calls: Mutex<HashMap<CallId, mpsc::Sender<ToCall>>>,
 }
 
 impl Shared {
@@ -54,7 +64,6 @@ pub struct Engine {
     pub(crate) shared: Arc<Shared>,
     pub(crate) board: Arc<Mutex<LiveBoard>>,
     pub(crate) live: broadcast::Sender<LiveEvent>,
-    calls: Arc<Mutex<HashMap<LegId, mpsc::Sender<SipEvent>>>>,
     calls_up: watch::Receiver<usize>,
     draining: Arc<AtomicBool>,
     sip_addrs: Vec<(String, SocketAddr)>,
@@ -80,6 +89,12 @@ impl Engine {
         let media = MediaFactory::new(convert::media(&config), clock.epoch()).map_err(StartError::Media)?;
         let (tx, events) = mpsc::channel(SIP_EVENTS_MAX);
         let sip = Sip::start(sip, tx).await.map_err(StartError::Sip)?;
+        let mut people = People::default();
+        people.set(&store.list_people()?);
+        if config.desk.enabled {
+            sip.set_users(people.sip_users()).map_err(StartError::Users)?;
+        }
+        let desk = Desk::new(people, &config.desk);
         let sip_addrs = sip
             .local_addrs()
             .into_iter()
@@ -94,15 +109,20 @@ impl Engine {
             store,
             bus,
             metrics,
+            alarm: Alarm::new(clinic.language()),
+            desk,
+            screens: Screens::default(),
+            routes: Mutex::default(),
+            calls: Mutex::default(),
             clinic,
         });
         let (board, live) = board::start(&shared).await?;
+        shared.screens.open(&board, &live);
         let (count, calls_up) = watch::channel(0);
         let engine = Self {
             shared,
             board,
             live,
-            calls: Arc::default(),
             calls_up,
             draining: Arc::default(),
             sip_addrs,
@@ -195,9 +215,9 @@ impl Engine {
                 | SipEvent::Dtmf { leg, .. }
                 | SipEvent::Refer { leg, .. }
                 | SipEvent::Ended { leg, .. } => {
-                    let to = lock(&self.calls).get(&leg).cloned();
+                    let to = lock(&self.shared.routes).get(&leg).cloned();
                     if let Some(to) = to
-                        && to.try_send(event).is_err()
+                        && to.try_send(ToCall::Sip(leg, event)).is_err()
                     {
                         tracing::warn!(leg = %leg, "a leg sends events faster than its call can take them");
                     }
@@ -219,11 +239,12 @@ impl Engine {
         let (call, trace): (CallId, TraceId) = (shared.clock.call_id(), shared.clock.trace_id());
         let leg = arrival.leg;
         let (tx, rx) = mpsc::channel(LEG_EVENTS_MAX);
-        lock(&self.calls).insert(leg, tx);
+        lock(&shared.routes).insert(leg, tx.clone());
+        lock(&shared.calls).insert(call, tx.clone());
         count.send_modify(|n| *n += 1);
-        let (calls, count) = (Arc::clone(&self.calls), Arc::clone(count));
+        let count = Arc::clone(count);
         let from = arrival.from.clone();
-        let task = tokio::spawn(Call::new(Arc::clone(shared), call, trace, arrival, rx).run());
+        let task = tokio::spawn(Call::new(Arc::clone(shared), call, trace, arrival, (tx, rx)).run());
         let shared = Arc::clone(shared);
         tokio::spawn(async move {
             if let Err(e) = task.await {
@@ -231,7 +252,9 @@ impl Engine {
                 // rings back.
                 tracing::error!(trace = %trace, panicked = e.is_panic(), "a call was lost");
                 let _ = shared.sip.bye(leg);
+                let mending = Arc::clone(&shared);
                 let mend = move || {
+                    let shared = &mending;
                     crate::start::mend_call(&shared.store, &shared.clock, &shared.clinic, call, Some(&from))
                 };
                 if let Ok(Err(e)) = tokio::task::spawn_blocking(mend).await {
@@ -239,7 +262,8 @@ impl Engine {
                         "its callback task is made at the next start");
                 }
             }
-            lock(&calls).remove(&leg);
+            lock(&shared.calls).remove(&call);
+            lock(&shared.routes).remove(&leg);
             count.send_modify(|n| *n -= 1);
         });
     }

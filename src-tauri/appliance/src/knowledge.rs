@@ -133,16 +133,33 @@ impl Finder {
     }
 }
 
-/// The candidates for what a caller asked.
-pub(crate) async fn candidates(
-    shared: &Arc<Shared>,
-    question: &str,
-) -> Result<Vec<Candidate>, KnowledgeError> {
-    let finder = Finder::new(shared.store.clone(), shared.speech.embedder(), shared.clinic());
-    let (question, now) = (question.to_owned(), shared.clock.wall());
-    tokio::task::spawn_blocking(move || finder.find(&question, now))
-        .await
-        .map_err(|_| KnowledgeError::Lost)?
+/// What is known of what a caller said: the entries that may answer it, and whether it sounds like danger.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Looked {
+    pub(crate) candidates: Vec<Candidate>,
+    pub(crate) urgent: bool,
+}
+
+/// Looks up what a caller said. When the search fails nothing answers, and the caller is passed on to a person.
+pub(crate) async fn look(shared: &Arc<Shared>, words: &str) -> Looked {
+    let (shared, words) = (Arc::clone(shared), words.to_owned());
+    let looked = tokio::task::spawn_blocking(move || {
+        let embedder = shared.speech.embedder();
+        let failed = |e: &dyn std::error::Error| {
+            tracing::error!(error = %anteroom_types::error::chain(e), "the search failed");
+        };
+        let urgent = shared.alarm.hears(&embedder, &words).unwrap_or_else(|e| {
+            failed(&e);
+            false
+        });
+        let finder = Finder::new(shared.store.clone(), embedder, shared.clinic());
+        let candidates = finder.find(&words, shared.clock.wall()).unwrap_or_else(|e| {
+            failed(&e);
+            Vec::new()
+        });
+        Looked { candidates, urgent }
+    });
+    looked.await.unwrap_or_default()
 }
 
 /// Reads a file into drafts; returns their ids and versions. A draft that is equal to the entry's latest version makes

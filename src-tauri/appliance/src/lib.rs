@@ -13,6 +13,7 @@
 //! | live events | 1,024 | a screen that lags gets a new snapshot |
 //! | frames to record | 100 (2 s) | frames are left out of the recording and counted |
 
+mod alarm;
 mod assets;
 mod board;
 mod bus;
@@ -22,6 +23,7 @@ mod clinic;
 mod clock;
 mod config;
 mod convert;
+mod desk;
 mod engine;
 pub mod knowledge;
 pub mod logging;
@@ -29,6 +31,7 @@ mod metrics;
 mod place;
 pub mod records;
 mod ring;
+mod screens;
 mod speech;
 mod start;
 pub mod tools;

@@ -48,6 +48,9 @@ pub enum StartError {
     /// The SIP side.
     #[error(transparent)]
     Sip(SipStartError),
+    /// What people's telephones register with.
+    #[error(transparent)]
+    Users(anteroom_sip::SipCommandError),
     /// The media ports.
     #[error(transparent)]
     Media(MediaError),
@@ -99,6 +102,7 @@ impl UserFacing for StartError {
             Self::Speech(e) => e.code(),
             Self::Knowledge(e) => e.code(),
             Self::Sip(e) => e.code(),
+            Self::Users(e) => e.code(),
             Self::Media(e) => e.code(),
             Self::Log(e) => e.code(),
             Self::Folder { .. } => "data.folder",
@@ -117,6 +121,7 @@ impl UserFacing for StartError {
             Self::Speech(e) => e.hint(),
             Self::Knowledge(e) => e.hint(),
             Self::Sip(e) => e.hint(),
+            Self::Users(e) => e.hint(),
             Self::Media(e) => e.hint(),
             Self::Log(e) => e.hint(),
             Self::Folder { .. } => "Make it writable for this user, or give another with --data.".into(),

@@ -10,7 +10,6 @@ mod audio;
 mod demo;
 mod knowledge;
 mod models;
-mod no_desk;
 mod out;
 mod records;
 mod serve;

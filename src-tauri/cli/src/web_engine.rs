@@ -1,6 +1,5 @@
 //! The seam between the web server and the engine.
 
-use crate::no_desk;
 use anteroom_api::{
     ApiError, Automation, CallDetail, CallsPage, CallsQuery, DeskCommand, DeskDone, EntryDetail, Handset,
     HealthReport, LiveEvent, PeoplePage, SearchRequest, Snapshot, TasksPage, Who,
@@ -49,20 +48,20 @@ impl anteroom_web::Engine for WebEngine {
     fn sip_socket(&self, _peer: SipPeer) -> Option<SipSocket> {
         None
     }
-    fn handset(&self, _who: Who) -> Answer<'_, Handset> {
-        no_desk::handset()
+    fn handset(&self, who: Who) -> Answer<'_, Handset> {
+        Box::pin(async move { self.0.handset(&who) })
     }
     fn people(&self) -> Answer<'_, PeoplePage> {
-        no_desk::people()
+        Box::pin(async { Ok(self.0.people()) })
     }
-    fn desk(&self, _who: Who, _call: CallId, _command: DeskCommand) -> Answer<'_, DeskDone> {
-        no_desk::command()
+    fn desk(&self, who: Who, call: CallId, command: DeskCommand) -> Answer<'_, DeskDone> {
+        Box::pin(async move { self.0.desk_command(&who, call, command).await })
     }
     fn automation(&self) -> Answer<'_, Automation> {
-        no_desk::automation(&self.0)
+        Box::pin(async { Ok(self.0.automation()) })
     }
-    fn set_automation(&self, _who: Who, _on: bool) -> Answer<'_, Automation> {
-        no_desk::set_automation()
+    fn set_automation(&self, who: Who, on: bool) -> Answer<'_, Automation> {
+        Box::pin(async move { Ok(self.0.set_automation(&who, on)) })
     }
     fn entry(&self, id: EntryId, version: u32) -> Answer<'_, EntryDetail> {
         let store = self.0.store();

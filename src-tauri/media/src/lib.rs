@@ -41,6 +41,6 @@ pub use error::MediaError;
 pub use fuzz::{fuzz_rtp, fuzz_sdp};
 pub use playout::{Over, PlayError};
 pub use session::{
-    Bridge, MediaConfig, MediaEvent, MediaFactory, MediaHandle, MediaSession, SrtpPolicy, bridge,
+    Bridge, Link, MediaConfig, MediaEvent, MediaFactory, MediaHandle, MediaSession, SrtpPolicy, bridge, link,
 };
 pub use stats::Quality;

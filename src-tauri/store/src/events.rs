@@ -237,6 +237,7 @@ impl Prepared {
             | EventKind::BargeIn { .. }
             | EventKind::Dtmf { .. }
             | EventKind::Hold { .. }
+            | EventKind::Desk { .. }
             | EventKind::RecogniserChanged { .. }
             | EventKind::Watchdog { .. }
             | EventKind::Quality { .. } => {}
@@ -262,6 +263,7 @@ fn kind_of(kind: &EventKind<String>) -> &'static str {
         EventKind::MarkedUrgent { .. } => "marked_urgent",
         EventKind::TaskCreated { .. } => "task_created",
         EventKind::Hold { .. } => "hold",
+        EventKind::Desk { .. } => "desk",
         EventKind::RecogniserChanged { .. } => "recogniser_changed",
         EventKind::Watchdog { .. } => "watchdog",
         EventKind::Quality { .. } => "quality",
@@ -312,6 +314,9 @@ fn evidence(kind: &EventKind<String>) -> Option<(&'static str, Map<String, Value
             "call.said",
             json!({ "say": say, "turn": turn, "entry": entry.as_ref().map(reference) }),
         ),
+        EventKind::Desk { what, who, slot } => {
+            ("call.desk", json!({ "what": what, "who": who, "slot": slot }))
+        }
         EventKind::MarkedUrgent { why } => ("call.marked_urgent", json!({ "why": why })),
         EventKind::TaskCreated { task, kind, due, .. } => {
             ("task.created", json!({ "task": task, "kind": kind, "due": due }))

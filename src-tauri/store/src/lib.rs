@@ -31,6 +31,7 @@ mod knowledge;
 mod migrate;
 mod open;
 mod pending;
+mod people;
 pub mod recordings;
 mod settings;
 mod shared;
@@ -48,6 +49,7 @@ pub use keys::MasterKey;
 pub use migrate::SCHEMA_VERSION;
 pub use open::{StoreConfig, database_exists, disk_free_bytes};
 pub use pending::Pending;
+pub use people::{PEOPLE_MAX, PERSON_NAME_CHARS_MAX, PERSON_USER_CHARS_MAX, Person};
 pub use tasks::{TASK_TEXT_CHARS_MAX, Task};
 pub use vector::{VectorError, VectorIndex, normalised};
 

@@ -26,6 +26,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations![
     2 "0002_knowledge",
     3 "0003_recordings",
     4 "0004_audit",
+    5 "0005_people",
 ];
 
 /// The schema version this program writes.

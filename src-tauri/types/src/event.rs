@@ -271,6 +271,15 @@ pub enum EventKind<S = Pii<String>> {
         /// Whether we are held.
         held: bool,
     },
+    /// Something about the people in the call.
+    Desk {
+        /// What.
+        what: DeskFact,
+        /// The user it is about: a member of staff's account, never the caller.
+        who: Option<String>,
+        /// The slot a call is parked in.
+        slot: Option<u16>,
+    },
     /// The recogniser in use changed.
     RecogniserChanged {
         /// From.
@@ -318,6 +327,51 @@ pub enum BargeInAction {
     Resumed,
     /// It was words; the rest is not said.
     Dropped,
+}
+
+/// What happened between a caller and people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum DeskFact {
+    /// A telephone of theirs is rung.
+    Rung,
+    /// They answered and have the caller.
+    Answered,
+    /// The caller is on hold.
+    Held,
+    /// The caller is off hold.
+    Resumed,
+    /// The caller was parked by them.
+    Parked,
+    /// They are asked whether they take the caller.
+    Consulted,
+    /// A transfer came to nothing; the caller is back where they were.
+    TransferFailed,
+    /// The caller was given to them.
+    Transferred,
+    /// They joined the talk.
+    Joined,
+    /// They listen in.
+    Listens,
+    /// They speak to the member of staff and are not heard by the caller.
+    Whispers,
+    /// They came into the talk as a supervisor.
+    Barged,
+    /// They left the talk; the others go on.
+    Left,
+    /// Their line was lost; the caller goes on to others.
+    Lost,
+    /// Nobody answered.
+    NobodyAnswered,
+    /// The caller waits in the queue.
+    Queued,
+    /// The caller leaves a message.
+    LeavesMessage,
+    /// The message was kept.
+    MessageKept,
+    /// Automation was switched off during the call.
+    AutomationOff,
 }
 
 impl EventKind<Pii<String>> {
@@ -429,6 +483,7 @@ impl OpenPii for EventKind<Pii<String>> {
                 due,
             },
             Self::Hold { held } => EventKind::Hold { held },
+            Self::Desk { what, who, slot } => EventKind::Desk { what, who, slot },
             Self::RecogniserChanged { from, to, why } => EventKind::RecogniserChanged { from, to, why },
             Self::Watchdog { which } => EventKind::Watchdog { which },
             Self::Quality {

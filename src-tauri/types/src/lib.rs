@@ -17,7 +17,7 @@ pub mod time;
 pub use audio::{FRAME_MS, FRAME_SAMPLES, RATE_HZ};
 pub use error::{ErrorCode, UserFacing};
 pub use event::{
-    CallEvent, Decision, DecisionRecord, EndReason, EntryRef, EventKind, GateClass, Side, TaskKind,
+    CallEvent, Decision, DecisionRecord, DeskFact, EndReason, EntryRef, EventKind, GateClass, Side, TaskKind,
 };
 pub use ids::{CallId, EntryId, LegId, SayId, TaskId, TraceId, TurnId};
 pub use pii::{Pii, Purpose};

@@ -2,6 +2,7 @@
 
 use super::{Call, seconds};
 use anteroom_call::Input;
+use anteroom_call::desk::DeskInput;
 use anteroom_media::MediaEvent;
 use anteroom_reception::conversation::ConvEvent;
 use anteroom_reception::turn::TurnEvent;
@@ -21,17 +22,21 @@ impl Call {
                 let said = self.speaking.done(id);
                 if self.speaking.is_idle() {
                     self.turn_event(TurnEvent::PlaybackEnded).await;
+                    self.desk(DeskInput::SentenceDone).await;
                 }
+                self.played(id).await;
                 if said.is_some() {
                     self.converse(ConvEvent::SayDone { say: id }).await;
                 }
             }
             MediaEvent::PlayDropped { id, .. } => {
+                self.played(id).await;
                 if self.speaking.done(id).is_some() {
                     self.converse(ConvEvent::SayDropped { say: id }).await;
                 }
                 if self.speaking.is_idle() {
                     self.turn_event(TurnEvent::PlaybackEnded).await;
+                    self.desk(DeskInput::SentenceDone).await;
                 }
             }
             MediaEvent::Dtmf { digit, .. } => self.key(digit).await,
@@ -77,6 +82,7 @@ impl Call {
                 digit: Pii::from(digit.to_string()),
             })
             .await;
+        self.desk(DeskInput::Key { leg: self.leg, digit }).await;
         self.turn_event(TurnEvent::Dtmf).await;
         self.converse(ConvEvent::Dtmf { digit }).await;
     }

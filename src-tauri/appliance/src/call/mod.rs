@@ -8,36 +8,60 @@
 //! searches and timers; whatever it is, it is handled to its end before the next is looked at.
 
 mod audio;
+mod desk;
 mod listening;
 mod network;
+mod people;
 mod recording;
 mod speaking;
+mod staff;
 mod story;
 mod talk;
 mod turns;
+mod view;
 
+use crate::desk::Switch;
 use crate::engine::Shared;
+use crate::knowledge::Looked;
+use anteroom_call::desk::{By, Command, ControlError, DeskCall, DeskConfig, DeskInput, Whereabouts};
+use anteroom_call::scene::Greeting;
 use anteroom_call::{InboundCall, InboundLimits, Input};
-use anteroom_media::{MediaError, MediaEvent, MediaHandle, MediaSession};
+use anteroom_media::{Link, MediaError, MediaEvent, MediaHandle, MediaSession};
 use anteroom_reception::conversation::{ConvEvent, Conversation};
-use anteroom_reception::search::Candidate;
 use anteroom_reception::turn::{TurnConfig, TurnEvent};
-use anteroom_sip::SipEvent;
+use anteroom_sip::{ReferToken, SipEvent};
 use anteroom_speech::recogniser::LadderHealth;
-use anteroom_types::{CallId, EventKind, LegId, Mono, Pii, TraceId, TurnId};
-use listening::Listening;
+use anteroom_types::{CallId, EventKind, LegId, Mono, Pii, TraceId, TurnId, Wall};
+use listening::{For, Listening};
+use people::{Legs, Routes, Voiced, voiced};
 use recording::Recording;
 use speaking::Speaking;
-use std::collections::VecDeque;
+use staff::staff_recognised;
+use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 use story::Story;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 /// Events of a leg that may wait for its call. SIP events are few; a leg that floods its own call loses them.
 pub(crate) const LEG_EVENTS_MAX: usize = 64;
+
+/// What reaches a call from outside.
+#[derive(Debug)]
+pub(crate) enum ToCall {
+    /// Something happened to a leg of it.
+    Sip(LegId, SipEvent),
+    /// Staff want something of it.
+    Order {
+        /// Nobody in particular acts as whoever has the call.
+        by: Option<By>,
+        command: Command,
+        note: Option<String>,
+        reply: oneshot::Sender<Result<(), ControlError>>,
+    },
+}
 
 /// What is known of a call when it comes in.
 #[derive(Debug)]
@@ -66,7 +90,7 @@ enum Media {
 
 struct Found {
     turn: TurnId,
-    candidates: Vec<Candidate>,
+    looked: Looked,
 }
 
 /// A call. Made for an INVITE, run to its end.
@@ -85,13 +109,37 @@ pub(crate) struct Call {
     rung: String,
     lookups: JoinSet<Found>,
     /// The last search made ahead of its turn's end, and for which words.
-    ahead: Option<(Pii<String>, Vec<Candidate>)>,
+    ahead: Option<(Pii<String>, Looked)>,
     turn: TurnId,
     turn_ended: Option<Mono>,
     greeted: bool,
     answered_ms: u64,
     to_do: VecDeque<ConvEvent>,
-    events: mpsc::Receiver<SipEvent>,
+    /// Where the call is with people.
+    desk: DeskCall,
+    legs: Legs,
+    voices: JoinSet<Voiced>,
+    links: Vec<Link>,
+    refers: HashMap<LegId, ReferToken>,
+    /// The ear on the member of staff who has the caller.
+    staff: Option<(LegId, Listening)>,
+    /// The caller is to be put through, urgently or not, when what is said with it is on its way.
+    put_through: Option<bool>,
+    /// Why the caller is put through, and what who gives the call on adds: the note and who that is.
+    reason: Option<String>,
+    given: (Option<String>, Option<String>),
+    /// Where the call stood when it was shown last, and since when.
+    shown: (Whereabouts, Wall),
+    /// Whether the desk knows that the caller's leg is over.
+    caller_gone: bool,
+    /// Whether a task was made of this call.
+    task_made: bool,
+    /// Whether a message is being recorded.
+    message: bool,
+    switch: watch::Receiver<Switch>,
+    routes: Routes,
+    mailbox: mpsc::Sender<ToCall>,
+    events: mpsc::Receiver<ToCall>,
 }
 
 impl Call {
@@ -100,7 +148,7 @@ impl Call {
         call: CallId,
         trace: TraceId,
         arrival: Arrival,
-        events: mpsc::Receiver<SipEvent>,
+        (mailbox, events): (mpsc::Sender<ToCall>, mpsc::Receiver<ToCall>),
     ) -> Self {
         let now = shared.clock.now();
         let health = shared.speech.ladder.health();
@@ -123,6 +171,22 @@ impl Call {
             greeted: false,
             answered_ms: 0,
             to_do: VecDeque::new(),
+            desk: DeskCall::incoming(desk_config(&shared), arrival.leg),
+            legs: Legs::new(),
+            voices: JoinSet::new(),
+            links: Vec::new(),
+            refers: HashMap::new(),
+            staff: None,
+            put_through: None,
+            reason: None,
+            given: (None, None),
+            shown: (Whereabouts::Receptionist, shared.clock.wall()),
+            caller_gone: false,
+            task_made: false,
+            message: false,
+            switch: shared.desk.watch(),
+            routes: Routes::new(Arc::clone(&shared)),
+            mailbox,
             shared,
             arrival,
             events,
@@ -140,9 +204,11 @@ impl Call {
             "a call came in");
         self.story.tell(offered).await;
         self.input(Input::Offered).await;
-        while !self.machine.is_ended() {
+        // A person's leg may outlive the caller's for a moment: it is told, and hung up.
+        while !self.machine.is_ended() || !self.legs.all.is_empty() {
             self.step().await;
         }
+        self.leave_desk();
         self.recording.finish().await;
     }
 
@@ -152,6 +218,8 @@ impl Call {
             self.machine.next_timeout(),
             self.listening.next_timeout().filter(|_| self.machine.is_up()),
             self.conversation.as_ref().and_then(Conversation::next_timeout),
+            self.desk.next_timeout(),
+            self.staff.as_ref().and_then(|(_, ear)| ear.next_timeout()),
         ];
         let wake = timers
             .into_iter()
@@ -172,14 +240,26 @@ impl Call {
         };
         tokio::select! {
             biased;
-            event = self.events.recv() => match event {
-                Some(e) => self.sip(e).await,
-                None => self.input(Input::Failed).await,
+            Some(to) = self.events.recv() => match to {
+                ToCall::Sip(leg, e) if leg == self.leg => self.sip(e).await,
+                ToCall::Sip(leg, e) => self.person_sip(leg, e).await,
+                ToCall::Order { by, command, note, reply } => {
+                    let done = self.ordered(by, command, note).await;
+                    let _ = reply.send(done);
+                }
             },
             event = media => match event {
                 Some(e) => self.media(e).await,
                 None => self.input(Input::Failed).await,
             },
+            Some((leg, e)) = self.legs.events.recv() => self.person_media(leg, e).await,
+            v = voiced(&mut self.voices) => self.voiced(v).await,
+            r = staff_recognised(&mut self.staff) => self.staff_recognised(r).await,
+            Ok(()) = self.switch.changed() => {
+                if !self.switch.borrow_and_update().on && self.machine.is_up() {
+                    self.automation_off().await;
+                }
+            }
             r = self.listening.recognised() => self.recognised(r).await,
             r = self.speaking.rendered() => {
                 let lost = self.speaking.take(r, self.media.handle());
@@ -193,6 +273,8 @@ impl Call {
 
     async fn tick(&mut self) {
         self.input(Input::Tick).await;
+        self.desk(DeskInput::Tick).await;
+        self.staff_tick().await;
         if self.machine.is_up() {
             self.turn_event(TurnEvent::Tick).await;
             self.converse(ConvEvent::Tick).await;
@@ -220,6 +302,15 @@ const fn status_of(e: &MediaError) -> u16 {
         _ if e.is_not_acceptable() => 488,
         MediaError::NoPorts => 503,
         _ => 500,
+    }
+}
+
+/// How the desk behaves for a call that comes in now.
+fn desk_config(shared: &Shared) -> DeskConfig {
+    let (open, _) = shared.clinic.open_state(shared.clock.wall());
+    DeskConfig {
+        greeting: if open { Greeting::Busy } else { Greeting::Closed },
+        ..DeskConfig::default()
     }
 }
 

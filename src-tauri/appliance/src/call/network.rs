@@ -1,11 +1,15 @@
 //! A call and the network: SIP events of its leg, and what the call's machine wants done.
 
+use super::desk::leg_end;
 use super::{Call, Media, status_of};
+use anteroom_call::desk::DeskInput;
+use anteroom_call::leg::LegEnd;
 use anteroom_call::{Effect, Input, RemoteEnd};
+use anteroom_media::MediaHandle;
 use anteroom_reception::conversation::ConvEvent;
 use anteroom_sip::{EndWhy, SipCommandError, SipEvent};
 use anteroom_speech::recogniser::Rung;
-use anteroom_types::EventKind;
+use anteroom_types::{EventKind, LegId};
 use std::collections::VecDeque;
 
 impl Call {
@@ -26,9 +30,13 @@ impl Call {
                     .await;
                 }
             }
-            SipEvent::Offer { token, sdp, .. } => self.offered_again(token, sdp).await,
+            SipEvent::Offer { token, sdp, .. } => {
+                let handle = self.media.handle().cloned();
+                self.answer_offer(self.leg, handle, token, sdp);
+            }
             SipEvent::Dtmf { digit, .. } => self.key(digit).await,
             SipEvent::Ended { why, .. } => {
+                self.caller_left(leg_end(why)).await;
                 let end = match why {
                     EndWhy::Bye | EndWhy::LocalBye => RemoteEnd::HungUp,
                     EndWhy::Cancelled => RemoteEnd::Cancelled,
@@ -47,9 +55,15 @@ impl Call {
     }
 
     /// A re-INVITE or UPDATE: hold, resume, a moved address, or a request for our offer.
-    pub(super) async fn offered_again(&mut self, token: anteroom_sip::OfferToken, sdp: Option<String>) {
-        let Media::Running { handle, .. } = &self.media else {
-            self.shared.sip.reject_offer(self.leg, token, 491).ok();
+    pub(super) fn answer_offer(
+        &self,
+        leg: LegId,
+        handle: Option<MediaHandle>,
+        token: anteroom_sip::OfferToken,
+        sdp: Option<String>,
+    ) {
+        let Some(handle) = handle else {
+            self.shared.sip.reject_offer(leg, token, 491).ok();
             return;
         };
         let reply = match sdp {
@@ -57,10 +71,10 @@ impl Call {
             None => handle.local_offer(),
         };
         let sent = match reply {
-            Ok(sdp) => self.shared.sip.reply_offer(self.leg, token, sdp),
+            Ok(sdp) => self.shared.sip.reply_offer(leg, token, sdp),
             Err(e) => {
                 self.warn("an offer in mid-call was refused", &e);
-                self.shared.sip.reject_offer(self.leg, token, status_of(&e))
+                self.shared.sip.reject_offer(leg, token, status_of(&e))
             }
         };
         if let Err(e) = sent {
@@ -124,8 +138,15 @@ impl Call {
                 }
             }
             Effect::StartMedia => self.start().await,
-            Effect::TellHeld(held) => self.story.tell(EventKind::Hold { held }).await,
-            Effect::TellCallerGone => self.converse(ConvEvent::CallerGone).await,
+            Effect::TellHeld(held) => {
+                self.story.tell(EventKind::Hold { held }).await;
+                self.desk(DeskInput::LegHeld { leg: self.leg, held }).await;
+            }
+            Effect::TellCallerGone => {
+                // The desk first: of the two only one makes the task.
+                self.caller_left(LegEnd::HungUp).await;
+                self.converse(ConvEvent::CallerGone).await;
+            }
             Effect::Bye => {
                 if let Err(e) = self.shared.sip.bye(self.leg) {
                     self.warn("BYE could not be sent", &e);
@@ -145,6 +166,13 @@ impl Call {
         None
     }
 
+    /// The caller's leg is over; the desk is told once.
+    async fn caller_left(&mut self, end: LegEnd) {
+        if !std::mem::replace(&mut self.caller_gone, true) {
+            self.desk(DeskInput::LegEnded { leg: self.leg, end }).await;
+        }
+    }
+
     pub(super) async fn start(&mut self) {
         let Media::Prepared { session, .. } = std::mem::replace(&mut self.media, Media::None) else {
             return;
@@ -159,6 +187,9 @@ impl Call {
             setup_ms: self.answered_ms,
         };
         self.story.tell(answered).await;
+        if !self.shared.desk.automation() {
+            return self.automation_off().await;
+        }
         let number = Some(self.arrival.from.clone());
         self.conversation = Some(self.shared.clinic().conversation(number));
         self.converse(ConvEvent::Started).await;

@@ -74,6 +74,11 @@ impl Recording {
         true
     }
 
+    /// Whether it is being recorded.
+    pub(super) const fn is_on(&self) -> bool {
+        matches!(self.state, State::On { .. })
+    }
+
     /// Takes 20 ms of both sides.
     pub(super) fn frame(&mut self, rx: &Frame, tx: &Frame) {
         if let State::On { frames, .. } = &self.state

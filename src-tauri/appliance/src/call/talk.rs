@@ -2,13 +2,23 @@
 
 use super::speaking::Utterance;
 use super::{Call, Found, rung_name};
-use crate::knowledge;
+use crate::knowledge::{self, Looked};
 use anteroom_call::Input;
+use anteroom_call::desk::DeskInput;
 use anteroom_reception::conversation::{ConvEffect, ConvEvent};
 use anteroom_reception::turn::TurnEvent;
 use anteroom_speech::recogniser::Rung;
-use anteroom_types::{EventKind, Purpose, Wall};
+use anteroom_types::{EventKind, Purpose, TurnId, Wall};
 use std::sync::Arc;
+
+/// What a search found, as the conversation is told it: danger first.
+fn told(turn: TurnId, looked: Looked) -> impl Iterator<Item = ConvEvent> {
+    let urgent = looked.urgent.then_some(ConvEvent::SoundsUrgent { turn });
+    let candidates = looked.candidates;
+    urgent
+        .into_iter()
+        .chain([ConvEvent::Candidates { turn, candidates }])
+}
 
 impl Call {
     /// One event to the conversation, with everything that follows from it.
@@ -27,24 +37,24 @@ impl Call {
             for effect in conversation.handle(now, local, event) {
                 self.conv_effect(effect).await;
             }
+            // After what is said with it, which the telephones ring beside.
+            if let Some(urgent) = self.put_through.take() {
+                self.hand_over(urgent).await;
+            }
         }
     }
 
     pub(super) async fn conv_effect(&mut self, effect: ConvEffect) {
         match effect {
             ConvEffect::Lookup { turn, text } => {
-                if let Some((_, candidates)) = self.ahead.take().filter(|(asked, _)| *asked == text) {
-                    self.to_do.push_back(ConvEvent::Candidates { turn, candidates });
+                if let Some((_, looked)) = self.ahead.take().filter(|(asked, _)| *asked == text) {
+                    self.to_do.extend(told(turn, looked));
                     return;
                 }
                 let shared = Arc::clone(&self.shared);
                 self.lookups.spawn(async move {
-                    let found = knowledge::candidates(&shared, text.open(Purpose::Conversation)).await;
-                    let candidates = found.unwrap_or_else(|e| {
-                        tracing::error!(error = %anteroom_types::error::chain(&e), "the search failed");
-                        Vec::new()
-                    });
-                    Found { turn, candidates }
+                    let looked = knowledge::look(&shared, text.open(Purpose::Conversation)).await;
+                    Found { turn, looked }
                 });
             }
             ConvEffect::Say {
@@ -89,8 +99,10 @@ impl Call {
                 Box::pin(self.turn_effects(effects)).await;
             }
             ConvEffect::MarkUrgent { why } => self.story.tell(EventKind::MarkedUrgent { why }).await,
-            // Until calls can be put through, the urgent mark on every screen is the desk's bell.
-            ConvEffect::RingDesk { .. } => {}
+            ConvEffect::RingDesk { why } => {
+                self.reason = Some(why);
+                self.put_through = Some(true);
+            }
             ConvEffect::CreateTask {
                 kind,
                 summary,
@@ -99,6 +111,8 @@ impl Call {
             } => {
                 let due = Wall(self.shared.clock.wall().0 + i64::try_from(due_in_ms).unwrap_or(i64::MAX / 2));
                 let task = self.shared.clock.task_id();
+                self.task_made = true;
+                self.desk(DeskInput::TaskMade).await;
                 self.story
                     .tell(EventKind::TaskCreated {
                         task,
@@ -109,7 +123,10 @@ impl Call {
                     })
                     .await;
             }
-            ConvEffect::Handover { .. } => self.to_do.push_back(ConvEvent::HandoverFailed),
+            ConvEffect::Handover { reason } => {
+                self.reason = Some(reason);
+                self.put_through = Some(false);
+            }
             ConvEffect::StartRecording { script, language } => {
                 self.story
                     .tell(EventKind::ConsentNoticePlayed { script, language })
@@ -124,8 +141,10 @@ impl Call {
 
     pub(super) async fn found(&mut self, found: Option<Found>) {
         // A search that panicked found nothing: the caller is passed on rather than left waiting.
-        let (turn, candidates) = found.map_or((self.turn, Vec::new()), |f| (f.turn, f.candidates));
-        self.converse(ConvEvent::Candidates { turn, candidates }).await;
+        let (turn, looked) = found.map_or((self.turn, Looked::default()), |f| (f.turn, f.looked));
+        for event in told(turn, looked) {
+            self.converse(event).await;
+        }
     }
 
     /// What could not be said counts as dropped, so that the conversation goes on.

@@ -125,13 +125,11 @@ impl Call {
         if self.conversation.is_none() || words.trim().is_empty() {
             return false;
         }
-        let found = knowledge::candidates(&self.shared, words)
-            .await
-            .unwrap_or_default();
+        let found = knowledge::look(&self.shared, words).await;
         let complete = self
             .conversation
             .as_ref()
-            .is_some_and(|c| c.is_complete(words, &found));
+            .is_some_and(|c| c.is_complete(words, &found.candidates));
         self.ahead = Some((text.clone(), found));
         complete
     }

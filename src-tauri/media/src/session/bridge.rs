@@ -15,7 +15,8 @@ use std::sync::{Arc, Weak};
 static NEXT_LINK: AtomicU64 = AtomicU64::new(1);
 
 /// One session hears another until this is dropped.
-struct Link {
+#[must_use = "dropping a link ends it at once"]
+pub struct Link {
     number: u64,
     speaker: Weak<Shared>,
     listener: Weak<Shared>,
@@ -65,6 +66,19 @@ impl Drop for Link {
             listener.lock().engine.unhear(self.number);
         }
     }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Link({})", self.number)
+    }
+}
+
+/// Lets `listener` hear `speaker`, one way: the piece that conferences and supervision are made of. A session hears the
+/// sum of all it is linked to. None when it hears too many already.
+pub fn link(speaker: &MediaHandle, listener: &MediaHandle) -> Option<Link> {
+    listener.set_hold_music(Some(music::on_hold()));
+    Link::new(speaker.shared(), listener.shared())
 }
 
 /// Two sessions that hear each other. Dropping it separates them; both go on, in silence.

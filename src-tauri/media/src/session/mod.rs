@@ -10,7 +10,7 @@ mod factory;
 mod shared;
 mod task;
 
-pub use bridge::{Bridge, bridge};
+pub use bridge::{Bridge, Link, bridge, link};
 pub use config::{MediaConfig, MediaEvent, SrtpPolicy};
 pub use factory::MediaFactory;
 

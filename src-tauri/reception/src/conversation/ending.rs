@@ -1,7 +1,7 @@
 //! Handing over, goodbye, and callers who are gone.
 
 use super::collecting::abandoned;
-use super::state::{Asked, Need, State};
+use super::state::{Asked, Need, Notice, State};
 use super::{ConvEffect, Conversation, Why};
 use crate::hours::Status;
 use crate::policy::Script;
@@ -52,6 +52,19 @@ impl Conversation {
             }
             other => self.state = other,
         }
+    }
+
+    /// The caller comes back from people.
+    pub(super) fn returned(&mut self) {
+        if !matches!(self.state, State::Fresh) {
+            return;
+        }
+        // The greeting and the notice were heard before.
+        self.notice = Notice::Settled;
+        self.say(None, Script::HandoverFailed, &[]);
+        self.say(None, Script::CallbackStart, &[]);
+        let need = Need::new(TaskKind::Callback, "Was put through and the line was lost", None);
+        self.call_back(None, need);
     }
 
     pub(super) fn ask_anything_else(&mut self, turn: TurnId) {

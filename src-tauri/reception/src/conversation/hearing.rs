@@ -204,6 +204,24 @@ impl Conversation {
         });
     }
 
+    /// The question being looked up lies near examples of danger. Where the lexicon found a phrase and took it back, it
+    /// knows better.
+    pub(super) fn sounds_urgent(&mut self, turn: TurnId) {
+        let State::Looking {
+            turn: looking, need, ..
+        } = &self.state
+        else {
+            return;
+        };
+        let Some(said) = need.said.as_ref().filter(|_| *looking == turn) else {
+            return;
+        };
+        let said = said.open(Purpose::Conversation).clone();
+        if classify(&said, &self.lexicon).span.is_none() {
+            self.escalate(turn, "likeness", Some(&said));
+        }
+    }
+
     /// Urgent words. They win over everything, every time.
     pub(super) fn escalate(&mut self, turn: TurnId, why: &str, text: Option<&str>) {
         self.silences = 0;

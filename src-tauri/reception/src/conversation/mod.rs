@@ -197,6 +197,7 @@ impl Conversation {
                 confidence,
             } => self.heard(turn, &text, confidence),
             ConvEvent::Candidates { turn, candidates } => self.candidates(turn, candidates),
+            ConvEvent::SoundsUrgent { turn } => self.sounds_urgent(turn),
             ConvEvent::NothingHeard => self.nothing_heard(),
             ConvEvent::Dtmf { digit } => self.key(digit),
             ConvEvent::SayDone { say } => self.say_done(say),
@@ -205,11 +206,8 @@ impl Conversation {
             ConvEvent::RecogniserBack => self.no_speech = false,
             ConvEvent::CallerGone => self.caller_gone(),
             ConvEvent::HandoverFailed => self.handover_failed(),
-            ConvEvent::HandedOver => {
-                if matches!(self.state, State::HandingOver { .. }) {
-                    self.state = State::Over;
-                }
-            }
+            ConvEvent::HandedOver => self.state = State::Over,
+            ConvEvent::Returned => self.returned(),
             ConvEvent::Tick => {}
         }
     }

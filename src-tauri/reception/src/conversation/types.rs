@@ -27,6 +27,12 @@ pub enum ConvEvent {
         /// What was found; empty when the search failed.
         candidates: Vec<Candidate>,
     },
+    /// The words of a [`ConvEffect::Lookup`] lie near examples of danger ([`crate::gate::Likeness`]). It comes before
+    /// that lookup's candidates.
+    SoundsUrgent {
+        /// The turn of the lookup.
+        turn: TurnId,
+    },
     /// The caller was expected to speak and did not.
     NothingHeard,
     /// A key was pressed: `0` to `9`, `*` or `#`. Anything else is ignored.
@@ -52,8 +58,11 @@ pub enum ConvEvent {
     CallerGone,
     /// Nobody took the call that was handed over.
     HandoverFailed,
-    /// A person took it. The conversation is over; nothing more is done.
+    /// A person took the call, or the desk did. The conversation is over; nothing more is done.
     HandedOver,
+    /// The caller comes back from people, of whom nobody is left: given to a conversation that was not started. It says
+    /// so and offers to have the caller rung back.
+    Returned,
     /// The clock moved.
     Tick,
 }

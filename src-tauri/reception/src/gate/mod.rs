@@ -9,10 +9,13 @@
 //! - A floor of phrases is compiled in. A clinic's file adds to it and cannot take from it: what narrows the gate
 //!   (administrative phrases, negation, the past) exists in the floor alone.
 //! - When in doubt, urgent. Only what says plainly "not", "long ago" or "the clinic of that name" takes a phrase back.
+//! - What the lexicon does not know at all may still be caught by [`Likeness`] to examples. It only ever raises.
 //! - The work is bounded: linear in the words of a text, which is cut at 2,000 characters.
 
 mod classify;
 mod lexicon;
+mod likeness;
 
 pub use classify::{Subject, Verdict, classify};
 pub use lexicon::{Lexicon, LexiconError};
+pub use likeness::Likeness;

@@ -150,6 +150,38 @@ scripts! {
     Hours hours ["status", "week"] ["week"];
     /// The caller speaks while being put through.
     PleaseHold please_hold [] [];
+    /// To the caller: the person's line was lost.
+    OneMoment one_moment [] [];
+    /// To the caller: nobody can come to the telephone and no message can be left; a task was made.
+    WillRingBack will_ring_back [] [];
+    /// To the caller: their wish to be rung back is noted.
+    CallbackNoted callback_noted [] [];
+    /// To a waiting caller: their place in the queue.
+    QueuePosition queue_position ["position"] ["position"];
+    /// The same with the time it may take.
+    QueueWait queue_wait ["position", "minutes"] ["position", "minutes"];
+    /// Added to either: a key gets them rung back instead.
+    QueueCallback queue_callback [] [];
+    /// The voicemail's greeting when everybody is busy.
+    VoicemailBusy voicemail_busy [] [];
+    /// The voicemail's greeting when the clinic is closed.
+    VoicemailClosed voicemail_closed [] [];
+    /// The message was kept.
+    MessageKept message_kept [] [];
+    /// To staff: a caller is put through; what they said last follows.
+    Briefing briefing [] [];
+    /// To staff: the call is parked there.
+    ParkedAt parked_at ["slot"] ["slot"];
+    /// To staff: somebody else was quicker.
+    AnsweredElsewhere answered_elsewhere [] [];
+    /// To staff: the caller has hung up.
+    CallerGone caller_gone [] [];
+    /// To staff: nobody answers.
+    NoAnswer no_answer [] [];
+    /// To staff: the number is busy.
+    NumberBusy number_busy [] [];
+    /// To staff: the call cannot be placed.
+    CannotBePlaced cannot_be_placed [] [];
     /// The last words.
     Goodbye goodbye [] [];
     /// The last words when nothing was heard.

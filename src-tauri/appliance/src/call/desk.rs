@@ -1,0 +1,542 @@
+//! A call and the desk: what the desk's machine wants done.
+
+use super::Call;
+use super::people::{LegMedia, PersonLeg, Voiced};
+use anteroom_call::Input;
+use anteroom_call::desk::{
+    Attending, Briefing, By, Command, ControlError, DeskEffect, DeskInput, DropWhy, Fact, HandOver,
+    Supervision, TaskWhy,
+};
+use anteroom_call::leg::LegEnd;
+use anteroom_call::party::{Address, PersonId, Target};
+use anteroom_call::ring::Fallback;
+use anteroom_call::scene::{Announcement, Greeting, PlayNo, Source};
+use anteroom_media::{MediaEvent, MediaHandle, music};
+use anteroom_reception::conversation::ConvEvent;
+use anteroom_reception::policy::Script;
+use anteroom_sip::{CancelReason, ContactId, DialRequest, DialTarget, EndWhy, ExtraHeader, SipEvent};
+use anteroom_types::{DeskFact, EndReason, EventKind, LegId, Pii, Purpose, RATE_HZ, TaskKind, Wall};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// The longest sentence of the receptionist that somebody who answers waits for.
+const SENTENCE_MS_MAX: u64 = 12_000;
+/// The tone after which a message is recorded.
+const TONE_HZ: f32 = 1_000.0;
+const TONE_MS: u32 = 400;
+/// Between two pips for a member of staff whose other end is on hold, and how long one is.
+const PIP_EVERY_MS: u32 = 5_000;
+const PIP_MS: u32 = 60;
+/// Lines of the conversation that are spoken to somebody who answers.
+const BRIEF_LINES: usize = 2;
+
+impl Call {
+    /// One input to the desk's machine, with everything that follows from it.
+    pub(super) async fn desk(&mut self, input: DeskInput) {
+        let effects = self.desk.handle(self.shared.clock.now(), input);
+        Box::pin(self.desk_effects(effects)).await;
+    }
+
+    /// A command of staff.
+    pub(super) async fn order(&mut self, by: &By, command: Command) -> Result<(), ControlError> {
+        let effects = self.desk.control(self.shared.clock.now(), by, command)?;
+        Box::pin(self.desk_effects(effects)).await;
+        Ok(())
+    }
+
+    /// A command from a screen.
+    pub(super) async fn ordered(
+        &mut self,
+        by: Option<By>,
+        command: Command,
+        note: Option<String>,
+    ) -> Result<(), ControlError> {
+        let by = match by {
+            Some(by) => by,
+            None => self
+                .desk
+                .attendees()
+                .into_iter()
+                .find(|a| a.is == Attending::Talks)
+                .map_or_else(|| By::Person(PersonId::new("desk")), |a| By::Leg(a.leg)),
+        };
+        if note.is_some() {
+            let giver = match &by {
+                By::Person(p) => Some(p.as_str().to_owned()),
+                By::Leg(_) => None,
+            };
+            self.given = (note, giver);
+        }
+        self.order(&by, command).await
+    }
+
+    pub(super) async fn desk_effects(&mut self, effects: Vec<DeskEffect>) {
+        let mut todo = VecDeque::from(effects);
+        while let Some(effect) = todo.pop_front() {
+            if let Some(input) = self.desk_effect(effect).await {
+                todo.extend(self.desk.handle(self.shared.clock.now(), input));
+            }
+        }
+        self.show_desk();
+    }
+
+    /// The caller is to be put through: telephones ring while the sentence is still spoken.
+    pub(super) async fn hand_over(&mut self, urgent: bool) {
+        let plan = self
+            .shared
+            .desk
+            .plan(&self.shared.sip, Fallback::Receptionist, urgent);
+        let sentence_ms = (!self.speaking.is_idle()).then_some(SENTENCE_MS_MAX);
+        self.desk(DeskInput::HandOver(HandOver {
+            plan,
+            briefing: Briefing::Screen,
+            sentence_ms,
+            task_made: self.task_made,
+            urgent,
+        }))
+        .await;
+    }
+
+    /// Nobody may be left with a machine.
+    pub(super) async fn automation_off(&mut self) {
+        let plan = self
+            .shared
+            .desk
+            .plan(&self.shared.sip, Fallback::Voicemail, false);
+        self.tell_desk(DeskFact::AutomationOff, None, None).await;
+        self.desk(DeskInput::AutomationOff(plan)).await;
+    }
+
+    async fn tell_desk(&mut self, what: DeskFact, who: Option<String>, slot: Option<u16>) {
+        self.story.tell(EventKind::Desk { what, who, slot }).await;
+    }
+
+    fn handle_of(&self, leg: LegId) -> Option<&MediaHandle> {
+        if leg == self.leg {
+            self.media.handle()
+        } else {
+            self.legs.handle(leg)
+        }
+    }
+
+    /// Carries out one effect; what comes of it at once is the next input.
+    async fn desk_effect(&mut self, effect: DeskEffect) -> Option<DeskInput> {
+        match effect {
+            DeskEffect::Dial {
+                leg, target, urgent, ..
+            } => {
+                let who = target.who.as_str().to_owned();
+                if !self.dial(leg, target, urgent).await {
+                    return Some(DeskInput::LegEnded {
+                        leg,
+                        end: LegEnd::Lost,
+                    });
+                }
+                self.tell_desk(DeskFact::Rung, Some(who), None).await;
+            }
+            DeskEffect::Cancel { leg, why } => {
+                let reason = if why == DropWhy::AnsweredElsewhere {
+                    CancelReason::AnsweredElsewhere
+                } else {
+                    CancelReason::GivenUp
+                };
+                if self.shared.sip.cancel_because(leg, reason).is_err() {
+                    // It was answered in this very moment, or is gone; how is told by the event on its way here.
+                    let _ = self.shared.sip.bye(leg);
+                }
+            }
+            DeskEffect::HangUp { leg, .. } if leg == self.leg => {
+                Box::pin(self.input(Input::ConversationDone(EndReason::Completed))).await;
+            }
+            DeskEffect::HangUp { leg, .. } => {
+                let _ = self.shared.sip.bye(leg);
+            }
+            DeskEffect::Connect(matrix) => self.connect(&matrix),
+            DeskEffect::Disconnect => self.links.clear(),
+            DeskEffect::Play { leg, play, source } => self.play(leg, play, source),
+            DeskEffect::StopPlaying { leg } => self.stop_playing(leg),
+            DeskEffect::CutSentence => self.hush().await,
+            DeskEffect::ReceptionistDone => {
+                self.hush().await;
+                Box::pin(self.converse(ConvEvent::HandedOver)).await;
+            }
+            DeskEffect::ReturnToReceptionist => self.returned().await,
+            DeskEffect::StartRecording { .. } => {
+                self.message = true;
+                if let Some(h) = self.media.handle() {
+                    let _ = h.play(self.legs.say(), tone(TONE_MS, TONE_MS));
+                }
+            }
+            DeskEffect::StopRecording { keep } => {
+                self.message = false;
+                if keep {
+                    self.tell_desk(DeskFact::MessageKept, None, None).await;
+                }
+            }
+            DeskEffect::CreateTask(why) => self.desk_task(why).await,
+            DeskEffect::JoinQueue => return Some(DeskInput::QueueRefused),
+            DeskEffect::LeaveQueue | DeskEffect::Surrendered { .. } | DeskEffect::Finish(_) => {}
+            DeskEffect::FreeSlot { slot } => {
+                crate::engine::lock(&self.shared.desk.parking).release(slot, self.story.call())
+            }
+            DeskEffect::Refer { .. } => {}
+            DeskEffect::Note(fact) => self.note(fact).await,
+        }
+        None
+    }
+
+    /// Rings one telephone. False when it cannot even be tried.
+    async fn dial(&mut self, leg: LegId, target: Target, urgent: bool) -> bool {
+        let Address::Contact(contact) = target.at else {
+            return false;
+        };
+        let contact = ContactId(contact);
+        let browser = self
+            .shared
+            .sip
+            .registrations()
+            .iter()
+            .any(|c| c.id == contact && c.websocket);
+        let offered = if browser {
+            self.shared.media.offer()
+        } else {
+            self.shared.media.offer()
+        };
+        let (session, sdp) = match offered {
+            Ok(o) => o,
+            Err(e) => {
+                self.warn("no media for a telephone of ours", &e);
+                return false;
+            }
+        };
+        let from = self.arrival.from.open(Purpose::Signalling).clone();
+        let mut request = DialRequest::new(leg, DialTarget::Contact(contact), from);
+        request.sdp = Some(sdp);
+        request.assert_identity = true;
+        request.headers = vec![ExtraHeader::Call(self.story.call())];
+        if urgent {
+            request.from_display = Some("URGENT".into());
+        }
+        // Known before it is dialled: its events come from another task.
+        self.routes.add(leg, self.mailbox.clone());
+        self.legs.all.insert(
+            leg,
+            PersonLeg {
+                target,
+                media: LegMedia::Offered(Box::new(session)),
+            },
+        );
+        if let Err(e) = self.shared.sip.dial(request) {
+            self.warn("a telephone of ours could not be rung", &e);
+            self.legs.end(leg);
+            return false;
+        }
+        true
+    }
+
+    /// What the signalling of a person's leg tells.
+    pub(super) async fn person_sip(&mut self, leg: LegId, event: SipEvent) {
+        match event {
+            SipEvent::Progress { .. } => {
+                // Its early media, if it sends any, is not passed on: the caller hears what the desk decides.
+                let early_media = false;
+                self.desk(DeskInput::LegProgress { leg, early_media }).await;
+            }
+            SipEvent::Answer { sdp, .. } => {
+                let taken = match self.legs.all.get_mut(&leg).map(|l| &mut l.media) {
+                    Some(LegMedia::Offered(session)) => session.remote_answer(&sdp),
+                    Some(LegMedia::Running(handle)) => handle.remote_answer(&sdp),
+                    None => return,
+                };
+                if let Err(e) = taken {
+                    self.warn("a telephone's answer cannot be used", &e);
+                    let _ = self.shared.sip.bye(leg);
+                }
+            }
+            SipEvent::Established { .. } => {
+                if self.legs.start(leg) {
+                    self.desk(DeskInput::LegAnswered { leg }).await;
+                }
+            }
+            SipEvent::Offer { token, sdp, .. } => {
+                let handle = self.legs.handle(leg).cloned();
+                self.answer_offer(leg, handle, token, sdp);
+            }
+            SipEvent::Dtmf { digit, .. } => self.desk(DeskInput::Key { leg, digit }).await,
+            SipEvent::Ended { why, .. } => {
+                self.legs.end(leg);
+                if self.staff.as_ref().is_some_and(|(l, _)| *l == leg) {
+                    self.staff = None;
+                }
+                let end = leg_end(why);
+                self.desk(DeskInput::LegEnded { leg, end }).await;
+            }
+            SipEvent::Refer { .. }
+            | SipEvent::Incoming { .. }
+            | SipEvent::OfferRejected { .. }
+            | SipEvent::Acked { .. }
+            | SipEvent::Registered { .. }
+            | SipEvent::Unregistered { .. }
+            | SipEvent::Trunk { .. } => {}
+        }
+    }
+
+    /// What the media of a person's leg tells.
+    pub(super) async fn person_media(&mut self, leg: LegId, event: MediaEvent) {
+        match event {
+            MediaEvent::Tick { at, rx, .. } => self.staff_frame(leg, &rx, at).await,
+            MediaEvent::PlayDone { id, .. } | MediaEvent::PlayDropped { id, .. } => self.played(id).await,
+            MediaEvent::Dtmf { digit, .. } => self.desk(DeskInput::Key { leg, digit }).await,
+            MediaEvent::SilenceTimeout => self.desk(DeskInput::LegMediaLost { leg }).await,
+            MediaEvent::Held(held) => self.desk(DeskInput::LegHeld { leg, held }).await,
+            MediaEvent::PlayStarted { .. } | MediaEvent::FirstPacket | MediaEvent::Quality(_) => {}
+        }
+    }
+
+    /// An announcement of the desk is over.
+    pub(super) async fn played(&mut self, id: anteroom_types::SayId) {
+        if let Some((leg, play)) = self.legs.plays.remove(&id) {
+            self.desk(DeskInput::Played { leg, play }).await;
+        }
+    }
+
+    /// The receptionist falls silent.
+    async fn hush(&mut self) {
+        if let Some(h) = self.media.handle() {
+            h.clear();
+        }
+        let unplayed = self.speaking.drop_unplayed();
+        Box::pin(self.not_said(unplayed)).await;
+    }
+
+    /// The caller is with the receptionist again.
+    async fn returned(&mut self) {
+        let over = self.conversation.as_ref().is_none_or(|c| c.is_over());
+        if over {
+            let number = Some(self.arrival.from.clone());
+            self.conversation = Some(self.shared.clinic().conversation(number));
+            Box::pin(self.converse(ConvEvent::Returned)).await;
+        } else {
+            Box::pin(self.converse(ConvEvent::HandoverFailed)).await;
+        }
+    }
+
+    fn connect(&mut self, matrix: &anteroom_call::bridge::Matrix) {
+        let mut links = Vec::new();
+        for line in &matrix.lines {
+            let Some(ear) = self.handle_of(line.leg) else {
+                continue;
+            };
+            for other in &line.hears {
+                let muted = matrix.lines.iter().any(|l| l.leg == *other && l.muted);
+                if muted {
+                    continue;
+                }
+                if let Some(mouth) = self.handle_of(*other) {
+                    links.extend(anteroom_media::link(mouth, ear));
+                }
+            }
+        }
+        // The new links stand before the old ones fall: nobody who stays misses a word.
+        self.links = links;
+        self.listen_to_staff(matrix);
+    }
+
+    fn play(&mut self, leg: LegId, play: PlayNo, source: Source) {
+        let say = self.legs.say();
+        let sound = match source {
+            Source::Ringback => music::ringback(),
+            Source::Music => music::on_hold(),
+            Source::Reminder => tone(PIP_MS, PIP_EVERY_MS),
+            Source::Announce(what) => return self.announce(leg, play, what),
+        };
+        if let Some(h) = self.handle_of(leg)
+            && let Err(e) = h.play_loop(say, sound)
+        {
+            self.warn("a sound could not be played", &e);
+        }
+    }
+
+    fn stop_playing(&mut self, leg: LegId) {
+        let speaks = self.legs.plays.values().any(|(l, _)| *l == leg);
+        self.legs.plays.retain(|_, (l, _)| *l != leg);
+        if let Some(h) = self.handle_of(leg) {
+            h.stop_loop();
+            if speaks {
+                h.clear();
+            }
+        }
+    }
+
+    fn announce(&mut self, leg: LegId, play: PlayNo, what: Announcement) {
+        let (script, text) = self.words_of(what);
+        let private = what == Announcement::Brief;
+        let shared = Arc::clone(&self.shared);
+        let trace = self.story.trace();
+        self.voices.spawn(async move {
+            let audio = shared.speech.speak(&text, script, private).await;
+            if let Err(e) = &audio {
+                tracing::error!(trace = %trace, error = %anteroom_types::error::chain(e), "something could not be said");
+            }
+            Voiced {
+                leg,
+                play,
+                audio: audio.ok(),
+            }
+        });
+    }
+
+    /// The words of an announcement, and the script they are of, if they are one's alone.
+    fn words_of(&self, what: Announcement) -> (Option<&'static str>, Pii<String>) {
+        let policy = self.shared.clinic().policy();
+        let language = self.shared.clinic().language();
+        let say = |s: Script, values: &[(&str, &str)]| policy.say(language, s, values);
+        let fixed = |s: Script| (Some(s.name()), Pii::new(say(s, &[])));
+        match what {
+            Announcement::Brief => {
+                let mut words = say(Script::Briefing, &[]);
+                for line in self.story.last_heard(BRIEF_LINES) {
+                    words.push(' ');
+                    words.push_str(line.open(Purpose::Staff));
+                }
+                (None, Pii::new(words))
+            }
+            Announcement::OneMoment => fixed(Script::OneMoment),
+            Announcement::WillRingBack => fixed(Script::WillRingBack),
+            Announcement::CallbackNoted => fixed(Script::CallbackNoted),
+            Announcement::QueuePosition {
+                position,
+                wait_min,
+                offer_callback,
+            } => {
+                let position = position.to_string();
+                let mut words = match wait_min {
+                    Some(m) => say(
+                        Script::QueueWait,
+                        &[("position", &position), ("minutes", &m.to_string())],
+                    ),
+                    None => say(Script::QueuePosition, &[("position", &position)]),
+                };
+                if offer_callback {
+                    words.push(' ');
+                    words.push_str(&say(Script::QueueCallback, &[]));
+                }
+                (None, Pii::new(words))
+            }
+            Announcement::VoicemailGreeting(Greeting::Busy) => fixed(Script::VoicemailBusy),
+            Announcement::VoicemailGreeting(Greeting::Closed) => fixed(Script::VoicemailClosed),
+            Announcement::MessageKept => fixed(Script::MessageKept),
+            Announcement::ParkedAt(slot) => (
+                None,
+                Pii::new(say(Script::ParkedAt, &[("slot", &slot.to_string())])),
+            ),
+            Announcement::AnsweredElsewhere => fixed(Script::AnsweredElsewhere),
+            Announcement::CallerGone => fixed(Script::CallerGone),
+            Announcement::NoAnswer => fixed(Script::NoAnswer),
+            Announcement::Busy => fixed(Script::NumberBusy),
+            Announcement::CannotBePlaced => fixed(Script::CannotBePlaced),
+        }
+    }
+
+    /// An announcement was rendered: it is played, if it still matters.
+    pub(super) async fn voiced(&mut self, v: Voiced) {
+        let Voiced { leg, play, audio } = v;
+        let say = self.legs.say();
+        let ms = audio
+            .as_ref()
+            .map_or(0, |a| a.len() as u64 * 1000 / u64::from(RATE_HZ));
+        let line = self.handle_of(leg).zip(audio);
+        if line.is_some_and(|(h, audio)| h.play(say, audio).is_ok()) {
+            self.legs.plays.insert(say, (leg, play));
+            self.desk(DeskInput::PlayStarted { leg, play, ms }).await;
+        } else {
+            self.desk(DeskInput::Played { leg, play }).await;
+        }
+    }
+
+    async fn desk_task(&mut self, why: TaskWhy) {
+        let (kind, what) = match why {
+            TaskWhy::Missed => (TaskKind::Callback, "Wanted a person; nobody answered."),
+            TaskWhy::Abandoned => (TaskKind::Callback, "Hung up while waiting for a person."),
+            TaskWhy::CallbackAsked => (TaskKind::Callback, "Asked to be rung back while waiting."),
+            TaskWhy::CallbackPromised => (TaskKind::Callback, "Was promised to be rung back."),
+            TaskWhy::Message => (TaskKind::Voicemail, "Left a message."),
+        };
+        self.task_made = true;
+        let mut summary = what.to_owned();
+        for line in self.story.last_heard(1) {
+            summary.push_str(" Last said: ");
+            summary.push_str(line.open(Purpose::Conversation));
+        }
+        let (number, due_in_ms) = self.shared.clinic().ring_back(&self.arrival.from, kind);
+        let due = Wall(self.shared.clock.wall().0 + i64::try_from(due_in_ms).unwrap_or(i64::MAX / 2));
+        let task = self.shared.clock.task_id();
+        self.story
+            .tell(EventKind::TaskCreated {
+                task,
+                kind,
+                summary: Pii::new(summary),
+                number,
+                due,
+            })
+            .await;
+    }
+
+    async fn note(&mut self, fact: Fact) {
+        let (what, who, slot) = match fact {
+            Fact::Answered { by, .. } => (DeskFact::Answered, Some(by), None),
+            Fact::Held(true) => (DeskFact::Held, None, None),
+            Fact::Held(false) => (DeskFact::Resumed, None, None),
+            Fact::Parked { slot, by } => (DeskFact::Parked, Some(by), Some(slot)),
+            Fact::Consulting { who } => (DeskFact::Consulted, Some(who), None),
+            Fact::TransferFailed => (DeskFact::TransferFailed, None, None),
+            Fact::Transferred { to } => (DeskFact::Transferred, Some(to), None),
+            Fact::Joined { who, supervision } => (
+                match supervision {
+                    None => DeskFact::Joined,
+                    Some(Supervision::Listen) => DeskFact::Listens,
+                    Some(Supervision::Whisper) => DeskFact::Whispers,
+                    Some(Supervision::Barge) => DeskFact::Barged,
+                },
+                Some(who),
+                None,
+            ),
+            Fact::Left { who } => (DeskFact::Left, Some(who), None),
+            Fact::PersonLost => (DeskFact::Lost, None, None),
+            Fact::NobodyAnswered => (DeskFact::NobodyAnswered, None, None),
+            Fact::Queued => (DeskFact::Queued, None, None),
+            Fact::LeavingMessage => (DeskFact::LeavesMessage, None, None),
+        };
+        let who = who.map(|w| w.as_str().to_owned());
+        self.tell_desk(what, who, slot).await;
+    }
+}
+
+/// How a leg came to its end, in the desk's words.
+pub(super) const fn leg_end(why: EndWhy) -> LegEnd {
+    match why {
+        EndWhy::Bye | EndWhy::LocalBye => LegEnd::HungUp,
+        EndWhy::Cancelled => LegEnd::Cancelled,
+        EndWhy::Rejected(status) => LegEnd::Refused(status),
+        EndWhy::SetupTimeout => LegEnd::NoAnswer,
+        EndWhy::AckTimeout | EndWhy::PrackTimeout | EndWhy::SessionExpired | EndWhy::TransportLost => {
+            LegEnd::Lost
+        }
+    }
+}
+
+/// A soft tone, and silence after it until `every_ms` are over.
+fn tone(ms: u32, every_ms: u32) -> Arc<[i16]> {
+    let samples = |ms: u32| (RATE_HZ / 1000 * ms) as usize;
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "a tone of a fraction of a second at a quarter of full scale"
+    )]
+    let wave = (0..samples(ms)).map(|n| {
+        let at = n as f32 / RATE_HZ as f32;
+        ((std::f32::consts::TAU * TONE_HZ * at).sin() * 6_000.0) as i16
+    });
+    let rest = samples(every_ms).saturating_sub(samples(ms));
+    wave.chain(std::iter::repeat_n(0, rest)).collect()
+}

@@ -1,0 +1,86 @@
+//! The desk: who can be rung, and whether the machine answers at all.
+
+mod orders;
+mod people;
+
+pub(crate) use people::People;
+
+use crate::clock::Clock;
+use crate::config::DeskSection;
+use anteroom_call::parking::ParkingLot;
+use anteroom_call::ring::{Fallback, RingPlan, RingStrategy, RingTimes};
+use anteroom_sip::Sip;
+use anteroom_types::Wall;
+use std::sync::Mutex;
+use tokio::sync::watch;
+
+/// How the kill switch stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Switch {
+    pub(crate) on: bool,
+    pub(crate) since: Option<Wall>,
+    pub(crate) by: Option<String>,
+}
+
+/// What all calls share of the desk.
+pub(crate) struct Desk {
+    pub(crate) people: Mutex<People>,
+    pub(crate) parking: Mutex<ParkingLot>,
+    switch: watch::Sender<Switch>,
+    strategy: RingStrategy,
+    times: RingTimes,
+}
+
+impl Desk {
+    pub(crate) fn new(people: People, config: &DeskSection) -> Self {
+        let (switch, _) = watch::channel(Switch {
+            on: true,
+            since: None,
+            by: None,
+        });
+        Self {
+            people: Mutex::new(people),
+            switch,
+            parking: Mutex::new(ParkingLot::new(config.park_first, config.park_slots)),
+            strategy: config.strategy(),
+            times: config.times(),
+        }
+    }
+
+    /// Whom to ring for a caller now.
+    pub(crate) fn plan(&self, sip: &Sip, fallback: Fallback, urgent: bool) -> RingPlan {
+        let members = crate::engine::lock(&self.people).members(&sip.registrations());
+        RingPlan::of_group(self.strategy, &members, self.times, fallback, urgent)
+    }
+
+    /// How the kill switch stands.
+    pub(crate) fn switch(&self) -> Switch {
+        self.switch.borrow().clone()
+    }
+
+    /// Whether the machine answers callers.
+    pub(crate) fn automation(&self) -> bool {
+        self.switch.borrow().on
+    }
+
+    /// Tells when the kill switch is thrown.
+    pub(crate) fn watch(&self) -> watch::Receiver<Switch> {
+        self.switch.subscribe()
+    }
+
+    /// Throws the kill switch. Calls in progress see it at once.
+    pub(crate) fn set_automation(&self, on: bool, by: Option<String>, clock: &Clock) -> Switch {
+        self.switch.send_if_modified(|s| {
+            let changed = s.on != on;
+            if changed {
+                *s = Switch {
+                    on,
+                    since: Some(clock.wall()),
+                    by,
+                };
+            }
+            changed
+        });
+        self.switch()
+    }
+}

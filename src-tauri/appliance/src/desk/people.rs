@@ -1,0 +1,228 @@
+//! The people at the desk, their telephones, and whether they can be rung.
+
+use anteroom_api::{Device, DeviceKind, Person, PersonState};
+use anteroom_call::party::{Address, PersonId, Target};
+use anteroom_call::ring::{Availability, GroupMember};
+use anteroom_sip::{Contact, Secret, SipUser};
+use anteroom_store::Person as Stored;
+use anteroom_types::{CallId, Mono, Purpose};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Browsers that may be telephones at once. The session that is oldest loses its telephone first.
+const BROWSERS_MAX: usize = 64;
+
+#[derive(Debug)]
+struct One {
+    name: String,
+    /// Place in the group; 0 is not in it.
+    rings: u32,
+    outbound: bool,
+    digests: SipUser,
+    /// Made for a browser's session, not kept in the store; and whose it is, if it is somebody's.
+    browser: bool,
+    of: Option<String>,
+    ringing: BTreeSet<CallId>,
+    talking: BTreeSet<CallId>,
+    idle_since: Option<Mono>,
+}
+
+/// Everybody who can be rung. Bounded by the store's limit and [`BROWSERS_MAX`].
+#[derive(Debug, Default)]
+pub(crate) struct People {
+    all: BTreeMap<String, One>,
+    browsers: Vec<String>,
+}
+
+impl People {
+    /// Takes what the store knows, keeping who is on the telephone now.
+    pub(crate) fn set(&mut self, stored: &[Stored]) {
+        let mut before = std::mem::take(&mut self.all);
+        for p in stored {
+            let was = before.remove(&p.user);
+            let open = |h: &anteroom_types::Pii<String>| Secret::new(h.open(Purpose::Signalling).clone());
+            let mut one = One {
+                name: p.name.clone(),
+                rings: p.rings,
+                outbound: p.outbound,
+                digests: SipUser {
+                    name: p.user.clone(),
+                    ha1_md5: open(&p.ha1_md5),
+                    ha1_sha256: open(&p.ha1_sha256),
+                },
+                browser: false,
+                of: None,
+                ringing: BTreeSet::new(),
+                talking: BTreeSet::new(),
+                idle_since: None,
+            };
+            if let Some(w) = was {
+                one.ringing = w.ringing;
+                one.talking = w.talking;
+                one.idle_since = w.idle_since;
+            }
+            self.all.insert(p.user.clone(), one);
+        }
+        for (user, one) in before.into_iter().filter(|(_, o)| o.browser) {
+            self.all.entry(user).or_insert(one);
+        }
+    }
+
+    /// Makes a browser a telephone in the ring group. `user` must not be anybody's.
+    pub(crate) fn add_browser(&mut self, user: &str, of: Option<&str>, name: &str, digests: SipUser) {
+        if self.browsers.len() >= BROWSERS_MAX {
+            let oldest = self.browsers.remove(0);
+            self.all.remove(&oldest);
+        }
+        // Somebody's browser rings with their other telephones; nobody's rings with the desk.
+        let last = self.all.values().map(|o| o.rings).max().unwrap_or(0).max(1);
+        let rings = if of.is_some() { 0 } else { last };
+        self.browsers.push(user.to_owned());
+        self.all.insert(
+            user.to_owned(),
+            One {
+                name: name.to_owned(),
+                rings,
+                outbound: false,
+                digests,
+                browser: true,
+                of: of.map(str::to_owned),
+                ringing: BTreeSet::new(),
+                talking: BTreeSet::new(),
+                idle_since: None,
+            },
+        );
+    }
+
+    /// Who may register.
+    pub(crate) fn sip_users(&self) -> Vec<SipUser> {
+        self.all.values().map(|o| o.digests.clone()).collect()
+    }
+
+    /// Whether there is such a person.
+    pub(crate) fn has(&self, user: &str) -> bool {
+        self.all.contains_key(user)
+    }
+
+    /// Whether this person may ring out through a trunk.
+    pub(crate) fn may_ring_out(&self, user: &str) -> bool {
+        self.all.get(user).is_some_and(|o| o.outbound)
+    }
+
+    /// The name of a person for others.
+    pub(crate) fn name(&self, user: &str) -> String {
+        self.all
+            .get(user)
+            .map_or_else(|| user.to_owned(), |o| o.name.clone())
+    }
+
+    /// The ring group, in its order, with the telephones that are registered.
+    pub(crate) fn members(&self, contacts: &[Contact]) -> Vec<GroupMember> {
+        let mut group: Vec<_> = self.all.iter().filter(|(_, o)| o.rings > 0).collect();
+        group.sort_by_key(|(_, o)| o.rings);
+        group
+            .into_iter()
+            .map(|(user, o)| GroupMember {
+                who: PersonId::new(user),
+                devices: self.devices(user, contacts),
+                is: if o.talking.is_empty() {
+                    Availability::Free
+                } else {
+                    Availability::Busy
+                },
+                idle_since: o.idle_since,
+            })
+            .collect()
+    }
+
+    /// The telephones of one person.
+    pub(crate) fn targets(&self, user: &str, contacts: &[Contact]) -> Vec<Target> {
+        let who = PersonId::new(user);
+        self.devices(user, contacts)
+            .into_iter()
+            .map(|at| Target { who: who.clone(), at })
+            .collect()
+    }
+
+    /// The only browser there is, for an order of nobody in particular.
+    pub(crate) fn only_browser(&self, contacts: &[Contact]) -> Vec<Target> {
+        let mut here = contacts.iter().filter(|c| c.websocket);
+        match (here.next(), here.next()) {
+            (Some(c), None) => {
+                let who = self.owner(&c.user);
+                vec![Target::contact(&PersonId::new(who), c.id.0)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whose telephone registers as `user`.
+    fn owner<'a>(&'a self, user: &'a str) -> &'a str {
+        self.all.get(user).and_then(|o| o.of.as_deref()).unwrap_or(user)
+    }
+
+    fn devices(&self, user: &str, contacts: &[Contact]) -> Vec<Address> {
+        contacts
+            .iter()
+            .filter(|c| self.owner(&c.user) == user)
+            .map(|c| Address::Contact(c.id.0))
+            .collect()
+    }
+
+    /// What the call has its people do: who rings and who talks. Everybody else is done with it.
+    pub(crate) fn of_call(&mut self, call: CallId, ringing: &[&str], talking: &[&str], now: Mono) {
+        for (user, o) in &mut self.all {
+            if ringing.contains(&user.as_str()) {
+                o.ringing.insert(call);
+            } else {
+                o.ringing.remove(&call);
+            }
+            if talking.contains(&user.as_str()) {
+                o.talking.insert(call);
+            } else if o.talking.remove(&call) && o.talking.is_empty() {
+                o.idle_since = Some(now);
+            }
+        }
+    }
+
+    /// As screens show them.
+    pub(crate) fn page(&self, contacts: &[Contact]) -> Vec<Person> {
+        let mut people: Vec<Person> = self
+            .all
+            .iter()
+            .map(|(user, o)| {
+                let devices: Vec<Device> = contacts
+                    .iter()
+                    .filter(|c| self.owner(&c.user) == user)
+                    .map(|c| Device {
+                        kind: if c.websocket {
+                            DeviceKind::Browser
+                        } else {
+                            DeviceKind::DeskPhone
+                        },
+                        name: c.user_agent.clone().unwrap_or_else(|| "telephone".into()),
+                        online: true,
+                    })
+                    .collect();
+                let state = if !o.talking.is_empty() {
+                    PersonState::Talking
+                } else if !o.ringing.is_empty() {
+                    PersonState::Ringing
+                } else if devices.is_empty() {
+                    PersonState::Away
+                } else {
+                    PersonState::Free
+                };
+                Person {
+                    user: user.clone(),
+                    name: o.name.clone(),
+                    state,
+                    devices,
+                }
+            })
+            // A browser that has gone is nobody, and one that is somebody's is shown with them.
+            .filter(|p| !self.browsers.contains(&p.user) || !p.devices.is_empty())
+            .collect();
+        people.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.user.cmp(&b.user)));
+        people
+    }
+}
