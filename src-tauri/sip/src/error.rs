@@ -94,9 +94,15 @@ pub enum SipCommandError {
     /// No offer has this token.
     #[error("no offer has this token")]
     UnknownOffer,
+    /// Nobody of this name may register.
+    #[error("no such user")]
+    UnknownUser,
     /// The contact is not registered, or no longer.
     #[error("no such contact")]
     UnknownContact,
+    /// No transfer has this token, or it is over.
+    #[error("no transfer has this token")]
+    UnknownRefer,
     /// The target, sender or trunk of a call cannot be used.
     #[error("the {0} cannot be used")]
     BadTarget(&'static str),
@@ -121,7 +127,9 @@ impl UserFacing for SipCommandError {
             Self::WrongState(_) => "sip.wrong_state",
             Self::OfferPending => "sip.offer_pending",
             Self::UnknownOffer => "sip.unknown_offer",
+            Self::UnknownUser => "sip.unknown_user",
             Self::UnknownContact => "sip.unknown_contact",
+            Self::UnknownRefer => "sip.unknown_refer",
             Self::BadTarget(_) => "sip.bad_target",
             Self::LegInUse => "sip.leg_in_use",
             Self::NoRegistrar => "sip.no_registrar",

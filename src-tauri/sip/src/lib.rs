@@ -19,6 +19,7 @@
 //! |---|---|---|
 //! | events to the application | its channel, then `EVENTS_PENDING_MAX` | new INVITEs get 503; beyond the bound events are dropped and counted |
 //! | bytes to a TCP or TLS connection | `STREAM_QUEUE_MESSAGES` | the connection is closed: its peer has stopped reading |
+//! | messages of a WebSocket, each way | `STREAM_QUEUE_MESSAGES` | inwards the web server waits, and so does the browser; outwards as above |
 //! | datagrams to the kernel | the socket's buffer | the datagram is dropped; SIP retransmits |
 //! | connections | `CONNECTIONS_MAX`, and per address | the newcomer is closed |
 
@@ -39,7 +40,7 @@ mod wire;
 pub use config::{
     Listen, RateLimit, Registrar, Secret, SipConfig, TlsFiles, Transport, TrunkConfig, TrunkKind,
 };
-pub use driver::Sip;
+pub use driver::{Sip, WebSocketFlow};
 pub use error::{SipCommandError, SipStartError};
 pub use event::{
     CancelReason, Contact, ContactId, DialAuth, DialRequest, DialTarget, EndWhy, ExtraHeader, OfferToken,

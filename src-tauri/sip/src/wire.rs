@@ -15,6 +15,8 @@ pub(crate) const SUPPORTED: &str = "100rel, timer";
 /// What is allowed besides when telephones register here.
 pub(crate) const ALLOW_REGISTRAR: &str =
     "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO, REGISTER, REFER, SUBSCRIBE, NOTIFY";
+/// Extensions we speak with telephones that register here.
+pub(crate) const SUPPORTED_REGISTRAR: &str = "100rel, timer, replaces, norefersub, path, outbound";
 /// Bodies we read in an INVITE or UPDATE.
 pub(crate) const ACCEPT: &str = "application/sdp, multipart/mixed, multipart/alternative";
 

@@ -29,6 +29,8 @@ const RUN: &[&str] = &[
 const TEST: &[&str] = &[
     "sip-tester",
     "baresip",
+    "kamailio",
+    "sipvicious",
     "sox",
     "chromium",
     "fonts-dejavu-core",

@@ -1,7 +1,7 @@
 //! What the application asks for.
 
 use super::{Core, LegTimer, Purpose};
-use crate::dialog::{Call, Confirmed, Phase, ReliableSent, Unacked};
+use crate::dialog::{Call, Confirmed, OfferBy, Phase, ReliableSent, Unacked};
 use crate::error::SipCommandError as E;
 use crate::event::{CancelReason, EndWhy, OfferToken};
 use crate::wire;
@@ -9,7 +9,7 @@ use anteroom_types::LegId;
 use sipx_sip::{HeaderName, Method, Request};
 
 impl Core {
-    fn on_call(
+    pub(super) fn on_call(
         &mut self,
         leg: LegId,
         f: impl FnOnce(&mut Self, &mut Call) -> Result<(), E>,
@@ -28,7 +28,8 @@ impl Core {
             if i.answer.is_some() {
                 return Err(E::WrongState("answer"));
             }
-            if i.sent.is_some() {
+            let asked = call.theirs.as_ref().is_some_and(|t| t.by == OfferBy::Prack);
+            if i.sent.is_some() || asked {
                 // RFC 3262 3: no 2xx before the PRACK of a description; and after it for any other, so that the PRACK
                 // never meets a call that has moved on.
                 i.answer = Some(sdp);
@@ -185,7 +186,7 @@ impl Core {
             Self::describe(&mut ok.headers, call, t.timer.as_ref());
             let body = wire::set_body(&mut ok.headers, Some(("application/sdp", sdp.as_bytes())));
             ok.set_body(body);
-            if t.update {
+            if t.by != OfferBy::Invite {
                 core.respond(&key, ok);
             } else {
                 call.ours = !t.described;
@@ -196,7 +197,11 @@ impl Core {
                 let offer = wire::sdp_of(&request.headers, request.body()).ok().flatten();
                 call.remote_sdp = offer.or(call.remote_sdp.take());
             }
-            core.adopt_terms(call, t.timer);
+            if t.by == OfferBy::Prack {
+                core.after_prack(call);
+            } else {
+                core.adopt_terms(call, t.timer);
+            }
             Ok(())
         })
     }
@@ -210,7 +215,12 @@ impl Core {
                 return Err(E::UnknownOffer);
             };
             match t.key {
-                Some(key) => core.reply(&key, status, &[]),
+                Some(key) => {
+                    core.reply(&key, status, &[]);
+                    if t.by == OfferBy::Prack {
+                        core.after_prack(call);
+                    }
+                }
                 None => {
                     core.ack_with(call, None);
                     core.send_bye(call, EndWhy::Rejected(status));

@@ -190,7 +190,7 @@ impl Core {
     pub(super) fn dispatch(&mut self, key: &TransactionKey, r: &Request) {
         let allow = || [(HeaderName::Allow, self.allow().to_owned())];
         match r.method {
-            Method::Register if self.registry.is_some() => {}
+            Method::Register | Method::Subscribe if self.registry.is_some() => {}
             Method::Invite
             | Method::Bye
             | Method::Cancel
@@ -198,6 +198,7 @@ impl Core {
             | Method::Info
             | Method::Prack
             | Method::Update => {}
+            Method::Refer if wire::to_tag(&r.headers).is_some() => {}
             Method::Other(_) => return self.reply(key, 501, &allow()),
             _ => return self.reply(key, 405, &allow()),
         }
@@ -207,7 +208,7 @@ impl Core {
         if r.method == Method::Cancel {
             return self.on_cancel(key, r);
         }
-        let unknown = unsupported(&r.headers);
+        let unknown = unsupported(&r.headers, self.supported());
         if !unknown.is_empty() {
             return self.reply(key, 420, &[(HeaderName::Unsupported, unknown.join(", "))]);
         }
@@ -229,6 +230,7 @@ impl Core {
             Method::Options => self.on_options(key),
             Method::Invite => self.on_invite(key, r),
             Method::Register => self.on_register(key, r),
+            Method::Subscribe => self.on_subscribe(key, r),
             _ => self.reply(key, 481, &[]),
         }
     }
@@ -256,7 +258,7 @@ impl Core {
         let mut headers = vec![
             (HeaderName::Allow, self.allow().to_owned()),
             (HeaderName::Accept, wire::ACCEPT.to_owned()),
-            (HeaderName::Supported, wire::SUPPORTED.to_owned()),
+            (HeaderName::Supported, self.supported().to_owned()),
         ];
         if full {
             headers.extend(self.retry_after());
@@ -294,6 +296,12 @@ impl Core {
         let Some(ctx) = self.servers.get(key) else { return };
         let hop = ctx.hop.clone();
         let user = ctx.user.clone();
+        let replaces = match self.replaced_by(h) {
+            Ok(Some(_)) if user.is_none() => return self.reply(key, 403, &[]),
+            Ok(leg) => leg,
+            Err(status) => return self.reply(key, status, &[]),
+        };
+        let Some(ctx) = self.servers.get(key) else { return };
         let contact = dialog::contact(&user_for_contact(&r.uri), &hop);
         let Some(dialog) = Dialog::uas(r, hop.clone(), ctx.to_tag.clone(), contact) else {
             return self.reply(key, 400, &[]);
@@ -339,7 +347,7 @@ impl Core {
             trunk: trunk.map(|i| self.trunks[i].config.name.clone()),
             source: hop.remote,
             user: user.map(|u| u.to_string()),
-            replaces: None,
+            replaces,
             offer,
             received: self.received.unwrap_or_else(Instant::now),
         };
@@ -423,8 +431,8 @@ fn merge_key(r: &Request) -> Option<MergeKey> {
     ))
 }
 
-/// Option tags of Require that we do not know.
-fn unsupported(h: &Headers) -> Vec<String> {
+/// Option tags of Require that are not among `known`.
+fn unsupported(h: &Headers, known: &str) -> Vec<String> {
     h.get_all(&HeaderName::Require)
         .flat_map(|x| {
             String::from_utf8_lossy(&x.value())
@@ -432,12 +440,7 @@ fn unsupported(h: &Headers) -> Vec<String> {
                 .map(|t| t.trim().to_owned())
                 .collect::<Vec<_>>()
         })
-        .filter(|t| {
-            !t.is_empty()
-                && ![rel::OPTION_TAG, session::OPTION_TAG, "path", "outbound"]
-                    .iter()
-                    .any(|known| t.eq_ignore_ascii_case(known))
-        })
+        .filter(|t| !t.is_empty() && !known.split(", ").any(|k| t.eq_ignore_ascii_case(k)))
         .take(16)
         .collect()
 }

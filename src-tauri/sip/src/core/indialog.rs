@@ -1,7 +1,7 @@
 //! Requests within a dialog.
 
 use super::{Core, LegTimer};
-use crate::dialog::{Call, PendingOffer, Phase};
+use crate::dialog::{Call, OfferBy, PendingOffer, Phase};
 use crate::event::{EndWhy, SipEvent};
 use crate::wire;
 use bytes::Bytes;
@@ -12,7 +12,14 @@ impl Core {
     pub(super) fn in_dialog(&mut self, key: &TransactionKey, r: &Request, tag: Bytes) {
         let id = wire::value(&r.headers, &HeaderName::CallId).unwrap_or_default();
         let from = wire::from_tag(&r.headers);
-        let leg = self.dialogs.get(&(id, tag)).copied();
+        let id = (id, tag);
+        if r.method == Method::Subscribe {
+            if !self.on_resubscribe(key, r, &id) {
+                self.reply(key, 481, &[]);
+            }
+            return;
+        }
+        let leg = self.dialogs.get(&id).copied();
         let leg = leg.filter(|l| self.calls.get(l).is_some_and(|c| c.dialog.is_from(from.as_ref())));
         let Some(leg) = leg else {
             return self.reply(key, 481, &[]);
@@ -39,7 +46,8 @@ impl Core {
                 Method::Prack => core.on_prack(call, key, r),
                 Method::Update => core.on_update(call, key, r),
                 Method::Invite => core.on_reinvite(call, key, r),
-                _ => core.reply(key, 405, &[(HeaderName::Allow, wire::ALLOW.to_owned())]),
+                Method::Refer => core.on_refer(call, key, r),
+                _ => core.reply(key, 405, &[(HeaderName::Allow, core.allow().to_owned())]),
             }
         });
     }
@@ -95,7 +103,6 @@ impl Core {
             return self.reply(key, 481, &[]);
         }
         let sent = i.sent.take();
-        let next = i.queued.pop_front();
         let described = sent.is_some_and(|s| s.described);
         self.clear_leg_timer(call.leg, LegTimer::ResendReliable);
         match wire::sdp_of(&r.headers, r.body()) {
@@ -105,25 +112,40 @@ impl Core {
                 call.remote_sdp = Some(sdp.clone());
                 self.emit(SipEvent::Answer { leg: call.leg, sdp });
             }
-            // A new offer before the answer: what was agreed stays (RFC 3262 5 lets us refuse it).
-            Ok(Some(_)) => return self.after_prack(call, key, 488, next),
-            Err(status) => return self.after_prack(call, key, status, next),
+            Ok(Some(sdp)) => {
+                // What was described is agreed, and here is a new offer (RFC 3262 5).
+                let settled = match &mut call.phase {
+                    Phase::Incoming(i) => {
+                        i.settled |= described;
+                        i.settled
+                    }
+                    _ => false,
+                };
+                if settled && call.theirs.is_none() {
+                    return self.raise_offer(call, key, r, Some(sdp), None, OfferBy::Prack);
+                }
+                // Their first offer is not answered yet.
+                self.reply(key, 488, &[]);
+                return self.after_prack(call);
+            }
+            Err(status) => {
+                self.reply(key, status, &[]);
+                return self.after_prack(call);
+            }
         }
         if described && let Phase::Incoming(i) = &mut call.phase {
             i.settled = !call.ours;
         }
-        self.after_prack(call, key, 200, next);
+        self.reply(key, 200, &[]);
+        self.after_prack(call);
     }
 
-    fn after_prack(
-        &mut self,
-        call: &mut Call,
-        key: &TransactionKey,
-        status: u16,
-        next: Option<(u16, Option<String>)>,
-    ) {
-        self.reply(key, status, &[]);
-        if let Some((status, sdp)) = next {
+    /// Goes on with what waited for the PRACK: the next provisional, or the answer.
+    pub(super) fn after_prack(&mut self, call: &mut Call) {
+        let Phase::Incoming(i) = &mut call.phase else {
+            return;
+        };
+        if let Some((status, sdp)) = i.queued.pop_front() {
             let _ = self.send_progress(call, status, sdp);
             return;
         }
@@ -185,7 +207,7 @@ impl Core {
             self.adopt_terms(call, timer);
             return;
         }
-        self.raise_offer(call, key, r, sdp, timer, true);
+        self.raise_offer(call, key, r, sdp, timer, OfferBy::Update);
     }
 
     fn on_reinvite(&mut self, call: &mut Call, key: &TransactionKey, r: &Request) {
@@ -216,7 +238,7 @@ impl Core {
         };
         call.dialog.refresh_target(&r.headers);
         self.reply(key, 100, &[]);
-        self.raise_offer(call, key, r, sdp, timer, false);
+        self.raise_offer(call, key, r, sdp, timer, OfferBy::Invite);
     }
 
     fn raise_offer(
@@ -226,14 +248,14 @@ impl Core {
         r: &Request,
         sdp: Option<String>,
         timer: Option<sipx_sip::session::Accepted>,
-        update: bool,
+        by: OfferBy,
     ) {
         let token = self.next_token();
         call.theirs = Some(PendingOffer {
             token,
             key: Some(key.clone()),
             request: Some(r.clone()),
-            update,
+            by,
             described: sdp.is_some(),
             timer,
         });
@@ -241,7 +263,7 @@ impl Core {
             leg: call.leg,
             token,
             sdp,
-            via_update: update,
+            via_update: by != OfferBy::Invite,
         });
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Core, LegTimer, Purpose};
 use crate::config::Secret;
-use crate::dialog::{Call, Confirmed, Dialog, PendingOffer, Phase};
+use crate::dialog::{Call, Confirmed, Dialog, OfferBy, PendingOffer, Phase};
 use crate::event::{EndWhy, SipEvent};
 use crate::wire::{self, Hop};
 use sipx_sip::{HeaderName, Message, Method, Request, Response, TransactionKey, rel, session};
@@ -48,7 +48,8 @@ impl Core {
             Purpose::Register(i) => self.on_register_response(i, &request, r, &ctx.hop),
             Purpose::Probe(i) => self.on_probe(i, Some(status)),
             Purpose::Ping(id) => self.on_ping(id, status >= 200),
-            Purpose::Cancel | Purpose::Stray => {}
+            Purpose::Lamp(id) if matches!(status, 404 | 410 | 480..=489) => self.forget_subscription(&id),
+            Purpose::Cancel | Purpose::Stray | Purpose::Notify => {}
             Purpose::Invite(leg) => {
                 let known = self.with_call(leg, |core, call| {
                     core.on_invite_response(call, key, &request, r, &ctx.hop);
@@ -251,7 +252,7 @@ impl Core {
             token,
             key: None,
             request: None,
-            update: false,
+            by: OfferBy::Invite,
             described: true,
             timer: None,
         });
@@ -479,7 +480,8 @@ impl Core {
             Purpose::Register(i) => self.on_register_silence(i),
             Purpose::Probe(i) => self.on_probe(i, None),
             Purpose::Ping(id) => self.on_ping_silence(id),
-            Purpose::Cancel | Purpose::Stray => {}
+            Purpose::Lamp(id) => self.forget_subscription(&id),
+            Purpose::Cancel | Purpose::Stray | Purpose::Notify => {}
             Purpose::Invite(leg) => {
                 self.with_call(leg, |core, call| match &call.phase {
                     Phase::Outgoing(o) if o.key.as_ref() == Some(key) && !o.provisional => {

@@ -33,6 +33,15 @@ impl Core {
         }
     }
 
+    /// What we speak, as in `Supported`.
+    pub(super) const fn supported(&self) -> &'static str {
+        if self.registry.is_some() {
+            wire::SUPPORTED_REGISTRAR
+        } else {
+            wire::SUPPORTED
+        }
+    }
+
     // Bans.
 
     /// Whether a source is not to be answered.
@@ -133,7 +142,8 @@ impl Core {
         } else {
             (401, HeaderName::WwwAuthenticate)
         };
-        let values = registry.challenges(hop, stale, random, self.now);
+        let agent = wire::value(&r.headers, &HeaderName::UserAgent);
+        let values = registry.challenges(hop, agent.as_deref(), stale, random, self.now);
         let headers: Vec<_> = values.into_iter().map(|v| (name.clone(), v)).collect();
         self.reply_stateless(hop, r, status, &headers);
     }
@@ -236,7 +246,7 @@ impl Core {
             user: Arc::clone(user),
             uri: address.uri.clone(),
             flow: Some(Flow::of(&hop)),
-            ping: ping && cfg.nat_ping_s > 0 && path.is_empty(),
+            ping: ping && cfg.nat_ping_s > 0,
             hop,
             path,
             call_id: wire::value(&r.headers, &HeaderName::CallId).unwrap_or_default(),
@@ -297,8 +307,11 @@ impl Core {
             self.move_calls(&user, instance.as_ref(), &hop);
         }
         if let Some(contact) = contact.filter(|_| news) {
-            let user = contact.user.clone();
-            self.emit(SipEvent::Registered { user, contact });
+            self.emit(SipEvent::Registered {
+                user: contact.user.clone(),
+                contact,
+            });
+            self.light_up(&user, id);
         }
     }
 
@@ -343,7 +356,7 @@ impl Core {
         if outbound {
             wire::push(&mut ok.headers, HeaderName::Require, "outbound");
         }
-        wire::push(&mut ok.headers, HeaderName::Supported, "path, outbound");
+        wire::push(&mut ok.headers, HeaderName::Supported, self.supported());
         self.respond(key, ok);
     }
 
@@ -364,18 +377,9 @@ impl Core {
         let Some(b) = registry.bindings.get(id) else {
             return;
         };
-        let mut r = Request::new(Method::Options, b.uri.clone());
-        let (hop, domain) = (b.hop.clone(), registry.domain());
-        let h = &mut r.headers;
-        wire::push(h, HeaderName::Via, dialog::via(&hop, &branch));
-        wire::push(h, HeaderName::MaxForwards, "70");
-        let from = format!("<sip:{domain}>");
-        wire::push(h, HeaderName::From, wire::with_tag(from.as_bytes(), &tag));
-        wire::push(h, HeaderName::To, format!("<sip:{}@{domain}>", b.user));
-        wire::push(h, HeaderName::CallId, call_id);
-        wire::push(h, HeaderName::CSeq, "1 OPTIONS");
-        wire::push(h, HeaderName::Contact, dialog::contact("", &hop));
-        wire::push(h, HeaderName::ContentLength, "0");
+        let hop = b.hop.clone();
+        let mut r = self.to_contact(Method::Options, b, &branch, call_id, &tag);
+        wire::push(&mut r.headers, HeaderName::Contact, dialog::contact("", &hop));
         self.send_request(r, hop, Purpose::Ping(id));
         self.set_timer(TimerKey::Contact(id, ContactTimer::Ping), every);
     }
@@ -421,7 +425,7 @@ impl Core {
         self.registry.as_mut()?.bindings.get_mut(id)
     }
 
-    fn contact_ids(&self, user: &str) -> Vec<ContactId> {
+    pub(super) fn contact_ids(&self, user: &str) -> Vec<ContactId> {
         let registry = self.registry.as_ref();
         registry.map_or_else(Vec::new, |r| r.bindings.of(user).map(|b| b.id).collect())
     }
@@ -430,6 +434,7 @@ impl Core {
     /// listens on an address of its own can be connected to.
     pub(super) fn contacts_lost(&mut self, conn: u64, remote: SocketAddr) {
         let now = self.now;
+        self.subscriptions_lost(conn);
         let Some(registry) = &mut self.registry else {
             return;
         };
@@ -484,6 +489,7 @@ impl Core {
             for id in self.contact_ids(&user) {
                 self.drop_contact(id, UnregisterWhy::Revoked);
             }
+            self.lamps_out(&user);
         }
         Ok(())
     }
@@ -527,7 +533,7 @@ fn claimed(r: &Request) -> Vec<u8> {
 /// from, unless the telephone is seen at the address it names and does not ask for answers to its source port.
 fn way_to(r: &Request, hop: &Hop, contact: &Uri) -> (Hop, bool) {
     let mut hop = hop.clone();
-    if hop.conn.is_some() {
+    if hop.conn.is_some() || r.headers.get(&HeaderName::Path).is_some() {
         return (hop, false);
     }
     let named = match contact.host() {

@@ -13,8 +13,13 @@ impl Core {
     /// Contact, capabilities and session timer of a 2xx, or of a request that makes or refreshes a dialog.
     pub(super) fn describe(h: &mut Headers, call: &Call, timer: Option<&Accepted>) {
         wire::set(h, HeaderName::Contact, call.dialog.contact.clone());
-        wire::set(h, HeaderName::Allow, wire::ALLOW);
-        wire::set(h, HeaderName::Supported, wire::SUPPORTED);
+        // Only users' telephones may transfer and take over.
+        let (allow, supported) = match call.device {
+            Some(_) => (wire::ALLOW_REGISTRAR, wire::SUPPORTED_REGISTRAR),
+            None => (wire::ALLOW, wire::SUPPORTED),
+        };
+        wire::set(h, HeaderName::Allow, allow);
+        wire::set(h, HeaderName::Supported, supported);
         if let Some(t) = timer {
             let value = SessionExpires {
                 interval: t.interval,

@@ -1,5 +1,6 @@
 //! One table of deadlines; setting a timer that is set moves it.
 
+use super::mwi::SubscriptionKey;
 use crate::event::ContactId;
 use anteroom_types::{LegId, Mono};
 use sipx_sip::TransactionKey;
@@ -47,6 +48,7 @@ pub(crate) enum TimerKey {
     Leg(LegId, LegTimer),
     Trunk(usize, TrunkTimer),
     Contact(ContactId, ContactTimer),
+    Subscription(SubscriptionKey),
 }
 
 /// See the module.

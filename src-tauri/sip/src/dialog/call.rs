@@ -2,7 +2,7 @@
 
 use super::Dialog;
 use crate::config::Secret;
-use crate::event::{CancelReason, OfferToken};
+use crate::event::{CancelReason, OfferToken, ReferToken};
 use crate::wire::Hop;
 use anteroom_types::{LegId, Mono};
 use bytes::Bytes;
@@ -31,6 +31,8 @@ pub(crate) struct Call {
     pub(crate) auth: Option<(String, Secret)>,
     /// The telephone at the far end, when it is one of our users'.
     pub(crate) device: Option<Device>,
+    /// Transfers it asked for that are not over.
+    pub(crate) refers: Vec<Refer>,
     /// Whether `Ended` has been told.
     pub(crate) told: bool,
     /// Whether the leg can be forgotten.
@@ -101,6 +103,18 @@ pub(crate) struct Outgoing {
     pub(crate) assert_identity: bool,
 }
 
+/// A REFER of theirs.
+#[derive(Debug)]
+pub(crate) struct Refer {
+    pub(crate) token: ReferToken,
+    /// Its CSeq, which names its subscription (RFC 3515 2.4.6).
+    pub(crate) id: u32,
+    /// Until it is answered.
+    pub(crate) key: Option<TransactionKey>,
+    /// It asked not to be told how it goes (RFC 4488).
+    pub(crate) silent: bool,
+}
+
 /// A telephone of a user.
 #[derive(Debug, Clone)]
 pub(crate) struct Device {
@@ -148,6 +162,16 @@ pub(crate) struct SentInvite {
     pub(crate) refresh: bool,
 }
 
+/// What an offer of theirs came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OfferBy {
+    /// A re-INVITE, or the 2xx to our INVITE.
+    Invite,
+    Update,
+    /// The PRACK of a reliable provisional (RFC 3262 5).
+    Prack,
+}
+
 /// An offer of theirs.
 #[derive(Debug)]
 pub(crate) struct PendingOffer {
@@ -155,7 +179,7 @@ pub(crate) struct PendingOffer {
     /// `None` when it came in the 2xx to our INVITE.
     pub(crate) key: Option<TransactionKey>,
     pub(crate) request: Option<Request>,
-    pub(crate) update: bool,
+    pub(crate) by: OfferBy,
     /// Whether the request had a description.
     pub(crate) described: bool,
     pub(crate) timer: Option<Accepted>,
@@ -176,6 +200,7 @@ impl Call {
             peer_timer: false,
             auth: None,
             device: None,
+            refers: Vec::new(),
             told: false,
             dead: false,
             glare: None,

@@ -4,7 +4,8 @@
 mod call;
 
 pub(crate) use call::{
-    Call, Confirmed, Device, Incoming, Outgoing, PendingOffer, Phase, ReliableSent, SentInvite, Unacked,
+    Call, Confirmed, Device, Incoming, OfferBy, Outgoing, PendingOffer, Phase, Refer, ReliableSent,
+    SentInvite, Unacked,
 };
 
 use crate::wire::{self, Hop};

@@ -4,18 +4,23 @@
 //! a timer takes the lock, lets the core work, and hands out what it wants sent before letting go: order is kept and no
 //! queue stands between the parts. Nothing awaits under the lock.
 
+mod check;
 mod resolve;
 mod stream;
+mod websocket;
 
-use crate::config::{SipConfig, Transport, TrunkKind};
+use crate::config::{SipConfig, Transport};
 use crate::core::{Core, EVENTS_PENDING_MAX, Output};
 use crate::error::{SipCommandError, SipStartError};
-use crate::event::{CancelReason, Contact, DialRequest, OfferToken, SipCounters, SipEvent, TrunkState};
+use crate::event::{
+    CancelReason, Contact, DialRequest, OfferToken, ReferToken, SipCounters, SipEvent, TrunkState,
+};
 use crate::registrar::SipUser;
 use crate::wire::Hop;
 use anteroom_types::{LegId, Mono, Wall};
 use bytes::Bytes;
 use resolve::Names;
+use sipx_sip::TransactionKey;
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +29,7 @@ use stream::{Connections, Tls};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
+pub use websocket::WebSocketFlow;
 
 /// A socket that listens.
 #[derive(Debug)]
@@ -69,7 +75,7 @@ impl Sip {
     /// # Errors
     /// When a setting contradicts itself, a file cannot be used, or an address cannot be listened on.
     pub async fn start(cfg: SipConfig, events: mpsc::Sender<SipEvent>) -> Result<Self, SipStartError> {
-        check(&cfg)?;
+        check::check(&cfg)?;
         let tls = Tls::load(&cfg)?;
         let mut bound = Vec::new();
         let mut listeners = Vec::new();
@@ -234,6 +240,31 @@ impl Sip {
         self.shared.with_core(|c, _| c.cancel(leg, reason))
     }
 
+    /// Accepts a [`SipEvent::Refer`] with 202. The telephone is then told how it goes by [`Sip::refer_progress`].
+    ///
+    /// # Errors
+    /// When the leg or the transfer is unknown, or was answered already.
+    pub fn refer_accept(&self, leg: LegId, token: ReferToken) -> Result<(), SipCommandError> {
+        self.shared.with_core(|c, _| c.refer_accept(leg, token))
+    }
+
+    /// Refuses a [`SipEvent::Refer`] with a status, 300 to 699; 603 as a rule.
+    ///
+    /// # Errors
+    /// When the leg or the transfer is unknown, or was answered already.
+    pub fn refer_reject(&self, leg: LegId, token: ReferToken, status: u16) -> Result<(), SipCommandError> {
+        self.shared.with_core(|c, _| c.refer_reject(leg, token, status))
+    }
+
+    /// Tells how an accepted transfer goes, with the status the call to its target met: 180 rings, 200 answered, others
+    /// failed. A status from 200 on is the last. After a success the leg that transferred is hung up by either side.
+    ///
+    /// # Errors
+    /// When the leg or the transfer is unknown, or it was not accepted before.
+    pub fn refer_progress(&self, leg: LegId, token: ReferToken, status: u16) -> Result<(), SipCommandError> {
+        self.shared.with_core(|c, _| c.refer_progress(leg, token, status))
+    }
+
     /// Offers a new description by re-INVITE; glare is resolved by trying again. `Answer` or `OfferRejected` follows.
     ///
     /// # Errors
@@ -266,6 +297,15 @@ impl Sip {
         self.shared.with_core(|c, _| c.set_users(users))
     }
 
+    /// Sets what a user's message lamps show: voice messages not heard yet, and heard. Telephones are told at once, those
+    /// that subscribed (RFC 3842) and those that only registered.
+    ///
+    /// # Errors
+    /// When there is no registrar or no such user.
+    pub fn set_mwi(&self, user: &str, new: u32, old: u32) -> Result<(), SipCommandError> {
+        self.shared.with_core(|c, _| c.set_mwi(user, new, old))
+    }
+
     /// Where a user is registered.
     #[must_use]
     pub fn contacts(&self, user: &str) -> Vec<Contact> {
@@ -276,6 +316,17 @@ impl Sip {
     #[must_use]
     pub fn registrations(&self) -> Vec<Contact> {
         self.shared.with_core(|c, _| c.contacts(None))
+    }
+
+    /// Takes a WebSocket in that the web server has accepted with the subprotocol `sip` (RFC 7118). `peer` is the
+    /// browser's address as far as it is known, `secure` whether the socket came over TLS.
+    ///
+    /// To be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// [`SipCommandError::Full`] when no more connections are taken, from that address or at all.
+    pub fn websocket(&self, peer: SocketAddr, secure: bool) -> Result<WebSocketFlow, SipCommandError> {
+        websocket::open(&self.shared, peer, secure)
     }
 
     /// Counters and gauges.
@@ -323,65 +374,6 @@ impl Drop for Sip {
     }
 }
 
-fn check(cfg: &SipConfig) -> Result<(), SipStartError> {
-    let bad = |s: String| Err(SipStartError::Config(s));
-    if cfg.listen.is_empty() {
-        return Err(SipStartError::NoListener);
-    }
-    if !(cfg.rate.per_source_per_s.is_finite() && cfg.rate.per_source_per_s > 0.0 && cfg.rate.burst > 0) {
-        return bad("rate must be above zero".into());
-    }
-    if cfg.min_se_s < 90 {
-        return bad("min_se_s must be at least 90 (RFC 4028)".into());
-    }
-    if cfg.listen.iter().any(|l| l.transport.is_websocket()) {
-        return bad("WebSocket is served by the web server, not listened on".into());
-    }
-    if let Some(r) = &cfg.registrar {
-        let printable =
-            |s: &str| !s.is_empty() && s.len() <= 128 && s.bytes().all(|b| (0x20..0x7f).contains(&b));
-        if !printable(&r.realm) {
-            return bad("the registrar's realm must be 1 to 128 printable ASCII characters".into());
-        }
-        if r.algorithms.is_empty() {
-            return bad("the registrar needs a digest algorithm".into());
-        }
-        if r.expires_min_s > r.expires_default_s || r.expires_default_s > r.expires_max_s {
-            return bad("the registrar's expiry times contradict each other".into());
-        }
-        let host = |d: &String| {
-            sipx_sip::Uri::parse(Bytes::from(format!("sip:{d}"))).is_ok_and(|u| u.host().is_some())
-        };
-        if !r.domains.iter().all(host) {
-            return bad("a domain of the registrar cannot be read".into());
-        }
-    }
-    for (i, t) in cfg.trunks.iter().enumerate() {
-        if cfg.trunks.iter().take(i).any(|o| o.name == t.name) {
-            return bad(format!("two trunks are called {}", t.name));
-        }
-        let uris: Vec<String> = match &t.kind {
-            TrunkKind::Register {
-                registrars, domain, ..
-            } => {
-                if registrars.is_empty() {
-                    return bad(format!("trunk {} has no registrar", t.name));
-                }
-                let hosts = registrars.iter().map(|r| &r.host).chain(domain);
-                hosts.map(|h| format!("sip:{h}")).collect()
-            }
-            TrunkKind::Address { target, .. } => target.iter().cloned().collect(),
-        };
-        for u in uris {
-            let ok = sipx_sip::Uri::parse(Bytes::from(u)).is_ok_and(|u| u.host().is_some());
-            if !ok {
-                return bad(format!("trunk {} has an address that cannot be read", t.name));
-            }
-        }
-    }
-    Ok(())
-}
-
 impl Shared {
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -419,7 +411,7 @@ impl Shared {
         while let Some(output) = state.core.poll() {
             match output {
                 Output::Send { hop, bytes, key } => {
-                    if !self.send(state, &hop, bytes)
+                    if !self.send(state, &hop, bytes, key.as_deref())
                         && let Some(key) = key
                     {
                         let now = self.now();
@@ -469,9 +461,15 @@ impl Shared {
     }
 
     /// Whether the bytes are on their way.
-    fn send(self: &Arc<Self>, state: &mut State, hop: &Hop, bytes: Bytes) -> bool {
+    fn send(
+        self: &Arc<Self>,
+        state: &mut State,
+        hop: &Hop,
+        bytes: Bytes,
+        key: Option<&TransactionKey>,
+    ) -> bool {
         if hop.transport.is_stream() {
-            return stream::send(self, state, hop, bytes);
+            return stream::send(self, state, hop, bytes, key);
         }
         let socket = self.bound.get(hop.socket).and_then(|b| b.udp.as_ref());
         match socket.map(|s| s.try_send_to(&bytes, hop.remote)) {

@@ -9,6 +9,7 @@ use crate::error::SipStartError;
 use crate::frame::{Frame, Framer};
 use crate::wire::Hop;
 use bytes::Bytes;
+use sipx_sip::TransactionKey;
 use sipx_transport::tls::{ClientTls, Identity, ServerTls, TrustAnchors, verification_name};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -26,8 +27,10 @@ pub(crate) const STREAM_QUEUE_MESSAGES: usize = 256;
 pub(crate) const CONNECTIONS_MAX: usize = 1_024;
 /// Connections at once from one address.
 const CONNECTIONS_PER_SOURCE_MAX: usize = 64;
-/// How long a handshake, a connect or a write may take.
+/// How long a handshake or a write may take.
 const STEP: Duration = Duration::from_secs(10);
+/// How long making a connection may take: a caller waits for it.
+const CONNECT: Duration = Duration::from_secs(4);
 /// How long a message may stay unfinished.
 const PARTIAL: Duration = Duration::from_secs(20);
 /// How long a connection may be silent.
@@ -85,6 +88,9 @@ struct Connection {
     remote: SocketAddr,
     transport: Transport,
     task: Option<AbortHandle>,
+    /// Requests that wait for a connection being made; `None` once it is. When it cannot be made they are told at once
+    /// instead of after 32 s.
+    opening: Option<Vec<TransactionKey>>,
 }
 
 /// All connections.
@@ -112,13 +118,21 @@ impl Connections {
         if let Some(id) = hop.conn.filter(|id| self.all.contains_key(id)) {
             return Some(id);
         }
+        if hop.transport.is_websocket() {
+            // Browsers behind one proxy may share an address; only the connection itself is theirs.
+            return None;
+        }
         self.all
             .iter()
             .find(|(_, c)| c.remote == hop.remote && c.transport == hop.transport)
             .map(|(id, _)| *id)
     }
 
-    fn add(&mut self, transport: Transport, remote: SocketAddr) -> Option<(u64, mpsc::Receiver<Bytes>)> {
+    pub(super) fn add(
+        &mut self,
+        transport: Transport,
+        remote: SocketAddr,
+    ) -> Option<(u64, mpsc::Receiver<Bytes>)> {
         let same = self.all.values().filter(|c| c.remote.ip() == remote.ip()).count();
         if self.all.len() >= CONNECTIONS_MAX || same >= CONNECTIONS_PER_SOURCE_MAX {
             return None;
@@ -133,19 +147,40 @@ impl Connections {
                 remote,
                 transport,
                 task: None,
+                opening: None,
             },
         );
         Some((id, rx))
     }
+
+    pub(super) fn set_task(&mut self, id: u64, task: AbortHandle) {
+        if let Some(c) = self.all.get_mut(&id) {
+            c.task = Some(task);
+        }
+    }
+
+    /// Queues a message on a connection that is there.
+    pub(super) fn push(&self, id: u64, bytes: Bytes) -> bool {
+        self.all.get(&id).is_some_and(|c| c.queue.try_send(bytes).is_ok())
+    }
 }
 
 /// Queues bytes on the connection of a hop, opening one if there is none.
-pub(super) fn send(shared: &Arc<Shared>, state: &mut State, hop: &Hop, bytes: Bytes) -> bool {
+pub(super) fn send(
+    shared: &Arc<Shared>,
+    state: &mut State,
+    hop: &Hop,
+    bytes: Bytes,
+    key: Option<&TransactionKey>,
+) -> bool {
     if let Some(id) = state.connections.find(hop) {
-        let Some(c) = state.connections.all.get(&id) else {
+        let Some(c) = state.connections.all.get_mut(&id) else {
             return false;
         };
         if c.queue.try_send(bytes).is_ok() {
+            if let (Some(keys), Some(key)) = (&mut c.opening, key) {
+                keys.push(key.clone());
+            }
             return true;
         }
         if let Some(c) = state.connections.all.remove(&id) {
@@ -157,11 +192,15 @@ pub(super) fn send(shared: &Arc<Shared>, state: &mut State, hop: &Hop, bytes: By
         }
         return false;
     }
+    if hop.transport.is_websocket() {
+        return false;
+    }
     let Some((id, rx)) = state.connections.add(hop.transport, hop.remote) else {
         return false;
     };
     if let Some(c) = state.connections.all.get_mut(&id) {
         let _ = c.queue.try_send(bytes);
+        c.opening = Some(key.into_iter().cloned().collect());
         let task = open(Arc::clone(shared), id, hop.clone(), rx);
         c.task = Some(tokio::spawn(task).abort_handle());
     }
@@ -170,9 +209,14 @@ pub(super) fn send(shared: &Arc<Shared>, state: &mut State, hop: &Hop, bytes: By
 
 /// Connects, then serves.
 async fn open(shared: Arc<Shared>, id: u64, hop: Hop, rx: mpsc::Receiver<Bytes>) {
-    let connect = tokio::time::timeout(STEP, TcpStream::connect(hop.remote));
+    let connect = tokio::time::timeout(CONNECT, TcpStream::connect(hop.remote));
     if let Ok(Ok(tcp)) = connect.await {
         let _ = tcp.set_nodelay(true);
+        let connected = |shared: &Arc<Shared>| {
+            if let Some(c) = shared.lock().connections.all.get_mut(&id) {
+                c.opening = None;
+            }
+        };
         match hop.transport {
             Transport::Tls => {
                 let name = hop.server_name.as_deref().map(ToOwned::to_owned);
@@ -180,21 +224,28 @@ async fn open(shared: Arc<Shared>, id: u64, hop: Hop, rx: mpsc::Receiver<Bytes>)
                 if let (Some(tls), Ok(name)) = (&shared.tls.client, verification_name(&name)) {
                     let shake = tls.connector().connect(name, tcp);
                     if let Ok(Ok(s)) = tokio::time::timeout(STEP, shake).await {
+                        connected(&shared);
                         serve(&shared, id, &hop, s, rx).await;
                     }
                 }
             }
-            _ => serve(&shared, id, &hop, tcp, rx).await,
+            _ => {
+                connected(&shared);
+                serve(&shared, id, &hop, tcp, rx).await;
+            }
         }
     }
     close(&shared, id);
 }
 
-fn close(shared: &Arc<Shared>, id: u64) {
+pub(super) fn close(shared: &Arc<Shared>, id: u64) {
     let mut state = shared.lock();
     if let Some(c) = state.connections.all.remove(&id) {
         let now = shared.now();
         state.core.flow_lost(now, id, c.remote);
+        for key in c.opening.into_iter().flatten() {
+            state.core.send_failed(now, &key);
+        }
         shared.flush(&mut state);
     }
 }

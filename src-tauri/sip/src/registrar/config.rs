@@ -72,6 +72,9 @@ pub struct RegistrarConfig {
     pub domains: Vec<String>,
     /// Digest algorithms, in the order they are offered.
     pub algorithms: Vec<DigestAlgorithm>,
+    /// What the User-Agent of telephones begins with that give up when a challenge has an algorithm they do not know; they
+    /// are offered MD5 alone. Nothing is lost by it: both are offered to everybody, and the telephone chooses.
+    pub md5_only_agents: Vec<String>,
     /// The shortest registration accepted, in seconds; a shorter one is refused with 423.
     pub expires_min_s: u32,
     /// Seconds of a registration that asks for no time.
@@ -94,6 +97,8 @@ impl Default for RegistrarConfig {
             realm: "anteroom".into(),
             domains: Vec::new(),
             algorithms: vec![DigestAlgorithm::Sha256, DigestAlgorithm::Md5],
+            // Seen: they refuse the whole response at the first algorithm that is not MD5.
+            md5_only_agents: ["baresip v0", "baresip v1.0", "sipp"].map(Into::into).to_vec(),
             expires_min_s: 30,
             expires_default_s: 300,
             expires_max_s: 3_600,

@@ -86,6 +86,11 @@ impl Registry {
         gone
     }
 
+    /// A user's name as it is kept.
+    pub(crate) fn user(&self, name: &str) -> Option<Arc<str>> {
+        self.users.get_key_value(name).map(|u| Arc::clone(u.0))
+    }
+
     /// A hash of a name that its sender cannot foresee.
     pub(crate) fn name_hash(&self, name: &[u8]) -> u64 {
         let mut h = DefaultHasher::new();
@@ -95,13 +100,30 @@ impl Registry {
     }
 
     /// Values for WWW-Authenticate or Proxy-Authenticate, best first.
-    pub(crate) fn challenges(&self, hop: &Hop, stale: bool, random: u64, now: Mono) -> Vec<String> {
+    pub(crate) fn challenges(
+        &self,
+        hop: &Hop,
+        agent: Option<&[u8]>,
+        stale: bool,
+        random: u64,
+        now: Mono,
+    ) -> Vec<String> {
+        let old = agent.is_some_and(|a| {
+            let begins = |p: &String| {
+                a.get(..p.len())
+                    .is_some_and(|b| b.eq_ignore_ascii_case(p.as_bytes()))
+            };
+            self.cfg.md5_only_agents.iter().any(begins)
+        });
+        let md5 = DigestAlgorithm::Md5;
+        let alone = old && self.cfg.algorithms.contains(&md5);
         let nonce = self.nonces.issue(now, random, hop.remote);
         let realm = self.cfg.realm.replace('\\', "\\\\").replace('"', "\\\"");
         let stale = if stale { ", stale=true" } else { "" };
         self.cfg
             .algorithms
             .iter()
+            .filter(|a| !alone || **a == md5)
             .map(|a| {
                 let a = a.as_str();
                 format!("Digest realm=\"{realm}\", nonce=\"{nonce}\", algorithm={a}, qop=\"auth\"{stale}")

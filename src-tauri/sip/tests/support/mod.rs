@@ -1,6 +1,7 @@
 //! What the tests share: a user agent with an application that answers everything, and a record of what it was told.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod peer;
 pub mod phone;
 
 use anteroom_sip::{Sip, SipConfig, SipEvent, Transport};

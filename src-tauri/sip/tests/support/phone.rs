@@ -1,6 +1,6 @@
 //! A telephone made of a socket and text, which knows how to answer a challenge.
 
-use anteroom_sip::{RegistrarConfig, Secret, SipConfig, SipUser, Transport, ha1};
+use anteroom_sip::{RegistrarConfig, Secret, Sip, SipConfig, SipUser, Transport, WebSocketFlow, ha1};
 use md5::{Digest, Md5};
 use sha2::Sha256;
 use std::net::SocketAddr;
@@ -104,6 +104,7 @@ impl Login {
 enum Line {
     Udp(UdpSocket, SocketAddr),
     Tcp(TcpStream, Vec<u8>),
+    Ws(WebSocketFlow),
 }
 
 pub struct Phone {
@@ -129,6 +130,11 @@ impl Phone {
         Self::over(Line::Tcp(s, Vec::new()), me)
     }
 
+    /// A browser: no address of its own, and messages handed over by the web server.
+    pub fn websocket(sip: &Sip, peer: SocketAddr) -> Self {
+        Self::over(Line::Ws(sip.websocket(peer, true).unwrap()), peer)
+    }
+
     fn over(line: Line, me: SocketAddr) -> Self {
         Self {
             line,
@@ -145,10 +151,14 @@ impl Phone {
         match self.line {
             Line::Udp(..) => "UDP",
             Line::Tcp(..) => "TCP",
+            Line::Ws(..) => "WSS",
         }
     }
 
     pub fn contact(&self, user: &str) -> String {
+        if let Line::Ws(_) = self.line {
+            return format!("<sip:{user}@df7jal23ls0d.invalid;transport=ws>");
+        }
         let t = self.transport().to_ascii_lowercase();
         format!("<sip:{user}@{};transport={t}>", self.me)
     }
@@ -191,6 +201,7 @@ impl Phone {
                 s.send_to(m.as_bytes(), *to).await.unwrap();
             }
             Line::Tcp(s, _) => s.write_all(m.as_bytes()).await.unwrap(),
+            Line::Ws(f) => f.tx.send(m.to_owned().into()).await.unwrap(),
         }
     }
 
@@ -226,6 +237,10 @@ impl Phone {
                 }
                 held.extend_from_slice(&buf[..n]);
             },
+            Line::Ws(f) => {
+                let m = tokio::time::timeout(patience, f.rx.recv()).await.ok()??;
+                Some(String::from_utf8_lossy(&m).into_owned())
+            }
         }
     }
 
@@ -242,6 +257,57 @@ impl Phone {
             }
             return r;
         }
+    }
+
+    /// The next request, by method; others and responses are passed over.
+    pub async fn until_request(&mut self, method: &str) -> String {
+        loop {
+            let m = self.recv().await;
+            if m.starts_with(&format!("{method} ")) {
+                return m;
+            }
+        }
+    }
+
+    /// A response to a request that was received. `extra` are whole header lines.
+    pub async fn respond(&mut self, to: &str, status: u16, extra: &str, body: &str) {
+        let mut r = format!("SIP/2.0 {status} X\r\n");
+        for name in ["Via", "Record-Route", "From", "Call-ID", "CSeq"] {
+            for v in headers(to, name) {
+                r.push_str(&format!("{name}: {v}\r\n"));
+            }
+        }
+        let tag = if header(to, "To").unwrap().contains(";tag=") {
+            ""
+        } else {
+            ";tag=phone"
+        };
+        r.push_str(&format!("To: {}{tag}\r\n{extra}", header(to, "To").unwrap()));
+        if !body.is_empty() {
+            r.push_str("Content-Type: application/sdp\r\n");
+        }
+        r.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+        self.send(&r).await;
+    }
+
+    /// A request within the dialog of an INVITE that was received and answered by `respond`.
+    pub fn within(&mut self, invite: &str, method: &str, extra: &str) -> String {
+        self.n += 1;
+        self.seq += 1;
+        let target = header(invite, "Contact").unwrap();
+        let uri = target.trim_start_matches('<').split('>').next().unwrap();
+        format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/{} {};branch=z9hG4bKd{}x{};rport\r\nMax-Forwards: 70\r\nFrom: {};tag=phone\r\n\
+             To: {}\r\nCall-ID: {}\r\nCSeq: {} {method}\r\n{extra}Content-Length: 0\r\n\r\n",
+            self.transport(),
+            self.me,
+            self.n,
+            self.me.port(),
+            header(invite, "To").unwrap(),
+            header(invite, "From").unwrap(),
+            header(invite, "Call-ID").unwrap(),
+            self.seq,
+        )
     }
 
     /// REGISTER, answering a challenge if one comes. `contact` is a whole Contact value with its parameters.
