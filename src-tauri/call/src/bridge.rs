@@ -266,4 +266,51 @@ mod tests {
         // The guest hears nobody: they get music, and nobody listens to that.
         check(&b, "");
     }
+
+    /// Every bridge of up to four, with every role and every way of being held or muted.
+    #[test]
+    fn in_every_bridge_the_rules_of_hearing_hold() {
+        const ROLES: [Role; 6] = [
+            Role::Guest,
+            Role::Host,
+            Role::Third,
+            Role::Listener,
+            Role::Whisperer,
+            Role::Barger,
+        ];
+        // A member is a role and one of: there, muted, on hold, kept apart.
+        let kinds = ROLES.len() * 4;
+        for n in 0..kinds.pow(4) {
+            let mut b = Bridge::default();
+            let mut rest = n;
+            for i in 1..=4 {
+                let (role, is) = (ROLES[rest % 6], rest / 6 % 4);
+                rest /= kinds;
+                b.join(leg(i), role);
+                let m = b.member_mut(leg(i)).unwrap();
+                (m.muted, m.holds, m.apart) = (is == 1, is == 2, is == 3);
+            }
+            let m = b.matrix();
+            assert_ne!(m.lines.len(), 1, "{b:?}");
+            for l in &m.lines {
+                let me = b.member(l.leg).unwrap();
+                assert!(!me.holds && !me.apart && !l.hears.is_empty(), "{b:?}");
+                assert_eq!(l.muted, me.muted);
+                for h in &l.hears {
+                    let other = b.member(*h).unwrap();
+                    assert!(m.has(*h) && *h != l.leg, "{b:?}");
+                    assert_ne!(other.role, Role::Listener, "a listener is heard: {b:?}");
+                    let whispers = other.role == Role::Whisperer;
+                    assert!(
+                        !whispers || me.role == Role::Host,
+                        "a whisper is overheard: {b:?}"
+                    );
+                    // Who is heard by a party to the talk hears them too.
+                    assert!(
+                        !me.role.talks() || m.lines.iter().any(|o| o.leg == *h && o.hears.contains(&l.leg))
+                    );
+                }
+            }
+        }
+    }
 }

@@ -120,6 +120,8 @@ impl DeskCall {
         }
     }
 
+    /// Rings the devices of somebody who wants the caller. Everything else goes on meanwhile: the receptionist talks,
+    /// the music plays, the others ring. Nothing is lost when they do not answer.
     fn take_caller(&mut self, at: Vec<Target>) -> Result<(), ControlError> {
         if at.is_empty() {
             return Err(ControlError::NobodyToRing);
@@ -128,28 +130,18 @@ impl DeskCall {
             Phase::Talking(_) | Phase::Farewell | Phase::Closing | Phase::Over => {
                 return Err(ControlError::WrongState);
             }
-            // Their telephones ring beside the others; whoever answers first has the caller.
-            Phase::Ringing(r) if r.candidate.is_none() => {
-                let new: Vec<Target> = at.into_iter().filter(|t| !self.is_rung(t)).collect();
-                let legs = self.dial_all(&new, Part::Rings, DialFor::Take);
-                let until = self.now.plus_ms(self.config.transfer_ms);
-                if let Phase::Ringing(r) = &mut self.phase {
-                    r.round.extend(legs);
-                    r.step_until = r.step_until.max(until);
-                    r.total_until = r.total_until.max(until);
-                }
-                return Ok(());
-            }
-            Phase::Ringing(_) => return Err(ControlError::WrongState),
+            Phase::Ringing(r) if r.candidate.is_some() => return Err(ControlError::WrongState),
             _ => {}
         }
-        let plan = self.recall_plan(at, self.config.transfer_ms);
-        let guest = self.waiting();
-        self.speeches.retain(|s| s.leg != guest);
-        if matches!(self.phase, Phase::Receptionist) {
-            self.receptionist_done();
+        let until = self.now.plus_ms(self.config.transfer_ms);
+        let new: Vec<Target> = at.into_iter().filter(|t| !self.is_rung(t)).collect();
+        if !new.is_empty()
+            && self
+                .dial_all(&new, Part::Takes { until }, DialFor::Take)
+                .is_empty()
+        {
+            return Err(ControlError::TooManyLegs);
         }
-        self.ring(&plan, Briefing::Screen, DialFor::Take, false);
         Ok(())
     }
 
@@ -208,7 +200,7 @@ impl DeskCall {
         self.receptionist_done();
         self.speeches.retain(|s| s.leg != guest);
         self.only_with(guest, &[]);
-        self.ring(&plan, Briefing::Screen, DialFor::Caller, from.is_some());
+        self.ring(&plan, Briefing::Screen, from.is_some());
         Ok(())
     }
 

@@ -21,7 +21,7 @@ impl DeskCall {
     pub(super) fn farewell(&mut self, what: Announcement, outcome: DeskOutcome) {
         self.receptionist_done();
         let guest = self.waiting();
-        self.only_with(guest, &[]);
+        self.drop_others(&[guest], DropWhy::NoAnswer);
         self.outcome = outcome;
         self.enter(Phase::Farewell);
         self.say(guest, what);

@@ -9,6 +9,26 @@
 //! [`DeskInput::LegEnded`] *before* the receptionist is told that the caller is gone, so that one of the two makes the
 //! task and not both.
 //!
+//! # What the composition root translates
+//!
+//! | happens | is told as |
+//! | --- | --- |
+//! | 180, 183 of a leg we dialled | [`DeskInput::LegProgress`] |
+//! | 200, and its media runs | [`DeskInput::LegAnswered`] |
+//! | 200, but no media can be agreed | [`DeskInput::LegAnswered`], then [`DeskInput::LegMediaLost`] |
+//! | a final refusal; the dialog's end; a dial that could not even be sent | [`DeskInput::LegEnded`], once per leg |
+//! | the far end's session description says `sendonly` or `inactive` | [`DeskInput::LegHeld`] |
+//! | nothing received for too long, and not held | [`DeskInput::LegMediaLost`] |
+//! | REFER without Replaces | [`DeskCall::control`] with [`Command::Blind`] by that leg |
+//! | REFER with Replaces: the phone has another call | [`DeskCall::surrender`] of that call, and [`AdoptAs::Instead`] here |
+//! | REFER with Replaces of a leg that is not answered yet | [`Command::Blind`], and hang the other call up |
+//! | an INVITE with Replaces of a leg of this call | [`AdoptAs::Instead`] |
+//! | an INVITE to a slot or to pick up | [`AdoptAs::Taker`] |
+//!
+//! [`DeskEffect::Connect`] is the whole bridge: [`Matrix::pair`](crate::bridge::Matrix::pair) says whether two legs can
+//! be relayed, otherwise a mixer takes the matrix. A leg that is neither in it nor played to is sent silence; the
+//! invariants say when that may be.
+//!
 //! # Invariants (the simulator's)
 //!
 //! - Who is up hears something: the receptionist, people, music, ringing or words. [`DeskCall::hears`] says what.
@@ -190,9 +210,13 @@ impl DeskCall {
     #[must_use]
     pub fn next_timeout(&self) -> Option<Mono> {
         let legs = self.legs.values().filter_map(|l| l.machine.next_timeout());
+        let takers = self.legs.values().filter_map(|l| match l.part {
+            Part::Takes { until } => Some(until),
+            _ => None,
+        });
         let speeches = self.speeches.iter().map(|s| s.until);
         let phase = self.phase_timeout().into_iter().chain(self.sentence_until);
-        legs.chain(speeches).chain(phase).min()
+        legs.chain(takers).chain(speeches).chain(phase).min()
     }
 
     fn take(&mut self, input: DeskInput) {
@@ -253,6 +277,7 @@ impl DeskCall {
         for leg in legs {
             self.tell_leg(leg, LegInput::Tick, DropWhy::NoAnswer);
         }
+        self.expire_takers();
         self.expire_phase();
     }
 

@@ -81,6 +81,7 @@ impl DeskCall {
     fn leg_answered(&mut self, leg: LegId) {
         match self.part(leg) {
             Some(Part::Rings) => self.ringing_answered(leg),
+            Some(Part::Takes { .. }) => self.taker_answered(leg),
             Some(Part::Consulted) => self.consulted_answered(leg),
             Some(Part::Joins | Part::Supervises(_)) => self.invited_answered(leg),
             _ => self.leave(leg, Announcement::AnsweredElsewhere, DropWhy::AnsweredElsewhere),
@@ -99,7 +100,7 @@ impl DeskCall {
         self.set_part(leg, Part::Leaves(DropWhy::OtherHungUp));
         self.speeches.retain(|s| s.leg != leg);
         match part {
-            Part::Leaves(_) => {}
+            Part::Leaves(_) | Part::Takes { .. } => {}
             Part::Rings => self.ringing_gone(leg, end),
             Part::Consulted => self.consulted_gone(leg, end),
             Part::Joins | Part::Supervises(_) => self.invited_gone(leg),

@@ -33,11 +33,11 @@ impl DeskCall {
         if self.direction == Direction::Incoming {
             self.group = Some(h.plan.clone());
         }
-        self.ring(&h.plan, self.briefing, DialFor::Caller, false);
+        self.ring(&h.plan, self.briefing, false);
     }
 
     /// Rings by a plan. Whoever else is in the call beside the one who waits must be gone before.
-    pub(super) fn ring(&mut self, plan: &RingPlan, briefing: Briefing, what: DialFor, given: bool) {
+    pub(super) fn ring(&mut self, plan: &RingPlan, briefing: Briefing, given: bool) {
         self.enter(Phase::Ringing(Ringing {
             rounds: plan.rounds(),
             fallback: plan.fallback,
@@ -45,7 +45,6 @@ impl DeskCall {
             step_until: self.now,
             total_until: self.now.plus_ms(plan.total_ms),
             briefing,
-            what,
             candidate: None,
             refused: None,
             given,
@@ -71,7 +70,6 @@ impl DeskCall {
             step_until: self.now.plus_ms(ring_ms),
             total_until: self.now.plus_ms(ring_ms.saturating_add(plan.total_ms)),
             briefing: Briefing::Screen,
-            what: DialFor::Caller,
             candidate,
             refused: None,
             given: true,
@@ -107,8 +105,7 @@ impl DeskCall {
                 return;
             };
             r.step_until = self.now.plus_ms(ring_ms);
-            let what = r.what;
-            let legs = self.dial_all(&targets, Part::Rings, what);
+            let legs = self.dial_all(&targets, Part::Rings, DialFor::Caller);
             if let Phase::Ringing(r) = &mut self.phase {
                 r.round = legs;
             }
@@ -181,6 +178,35 @@ impl DeskCall {
             Stage::Briefed => self.say(leg, Announcement::Brief),
             Stage::Decides { .. } => {}
             Stage::Sentence => self.connect_when_said(leg),
+        }
+    }
+
+    /// Somebody who wanted the caller is there.
+    pub(super) fn taker_answered(&mut self, leg: LegId) {
+        match &self.phase {
+            Phase::Ringing(r) if r.candidate.is_some() => {}
+            Phase::Receptionist
+            | Phase::Ringing(_)
+            | Phase::Queued(_)
+            | Phase::Parked(_)
+            | Phase::Message(_) => {
+                return self.connect(leg);
+            }
+            Phase::Talking(_) | Phase::Farewell | Phase::Closing | Phase::Over => {}
+        }
+        self.leave(leg, Announcement::AnsweredElsewhere, DropWhy::AnsweredElsewhere);
+    }
+
+    /// Gives up on those who wanted the caller and do not answer their telephone.
+    pub(super) fn expire_takers(&mut self) {
+        let late: Vec<LegId> = self
+            .legs
+            .iter()
+            .filter(|(_, l)| matches!(l.part, Part::Takes { until } if self.now >= until))
+            .map(|(id, _)| *id)
+            .collect();
+        for leg in late {
+            self.drop_leg(leg, DropWhy::NoAnswer);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Where a desk call stands. Every state holds only its own data.
 
 use super::config::Briefing;
-use super::types::{Asking, DialFor, DropWhy, Supervision};
+use super::types::{Asking, DropWhy, Supervision};
 use crate::bridge::Bridge;
 use crate::leg::Leg;
 use crate::party::Target;
@@ -26,6 +26,8 @@ pub(super) struct LegEntry {
 pub(super) enum Part {
     /// It rings, or is asked, so that somebody takes the caller.
     Rings,
+    /// It rings for a person who wanted the caller of their own accord, beside whatever else goes on.
+    Takes { until: Mono },
     /// It rings, or is asked, about a transfer.
     Consulted,
     /// It rings to join the talk.
@@ -65,7 +67,6 @@ pub(super) struct Ringing {
     pub(super) step_until: Mono,
     pub(super) total_until: Mono,
     pub(super) briefing: Briefing,
-    pub(super) what: DialFor,
     pub(super) candidate: Option<Candidate>,
     /// The last refusal's status.
     pub(super) refused: Option<u16>,

@@ -108,7 +108,7 @@ impl DeskCall {
             self.say(guest, Announcement::OneMoment);
             self.rescue_plan(was)
         };
-        self.ring(&plan, Briefing::Screen, DialFor::Caller, false);
+        self.ring(&plan, Briefing::Screen, false);
     }
 
     /// The person who was asked goes on being asked, now with the caller waiting for them alone.
@@ -122,9 +122,17 @@ impl DeskCall {
         }
     }
 
-    /// Drops everybody but the caller and these.
+    /// Drops everybody but the caller, these, and whoever wants to take the caller.
     pub(super) fn only_with(&mut self, guest: LegId, keep: &[LegId]) {
-        let keep: Vec<LegId> = keep.iter().copied().chain([guest]).collect();
+        let takers = self
+            .legs
+            .iter()
+            .filter(|(_, l)| matches!(l.part, Part::Takes { .. }));
+        let keep: Vec<LegId> = takers
+            .map(|(id, _)| *id)
+            .chain(keep.iter().copied())
+            .chain([guest])
+            .collect();
         self.drop_others(&keep, DropWhy::Transferred);
     }
 

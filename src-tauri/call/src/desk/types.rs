@@ -170,8 +170,9 @@ pub enum By {
 /// What staff may want of a call. Who may want what is decided before; see `api::access`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Take the caller who is ringing, queueing, parked or with the receptionist: ring these devices of the person
-    /// who asks, and connect who answers. (Pickup, retrieve, take over.)
+    /// Take the caller who is ringing, queueing, parked, leaving a message, or with the receptionist: ring these
+    /// devices of the person who asks, and connect who answers. (Pickup, retrieve, take over.) Until then everything
+    /// is as before.
     Take {
         /// Devices of the person who takes.
         at: Vec<Target>,
@@ -435,7 +436,8 @@ pub enum DeskEffect {
     },
     /// Drop the rest of the receptionist's sentence.
     CutSentence,
-    /// The receptionist's part is over: somebody or something else has the caller. Once per hand-over.
+    /// The receptionist's part is over: somebody or something else has the caller. Whatever it says is dropped, and it
+    /// makes no task any more. At most once per call.
     ReceptionistDone,
     /// The receptionist has the caller again, and speaks now.
     ReturnToReceptionist,

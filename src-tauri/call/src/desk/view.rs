@@ -174,7 +174,7 @@ impl DeskCall {
                 Part::Supervises(_) if up => Attending::Supervises,
                 Part::Consulted if up && self.talks_in_consult(*leg) => Attending::Talks,
                 Part::Rings | Part::Consulted if up => Attending::Asked,
-                Part::Rings | Part::Consulted | Part::Joins | Part::Supervises(_) => Attending::Rings,
+                _ => Attending::Rings,
             };
             Some(Attendee {
                 leg: *leg,

@@ -2,7 +2,7 @@
 
 use super::config::Briefing;
 use super::state::{ConsultStage, Parked, Phase, Queued, Stage};
-use super::types::{DialFor, DropWhy, Fact, TaskWhy};
+use super::types::{DropWhy, Fact, TaskWhy};
 use super::{DeskCall, DeskEffect, DeskOutcome};
 use crate::party::Target;
 use crate::ring::{Fallback, RingPlan};
@@ -42,7 +42,7 @@ impl DeskCall {
 
     pub(super) fn queue_turn(&mut self, plan: RingPlan) {
         if matches!(self.phase, Phase::Queued(_)) {
-            self.ring(&plan, self.briefing, DialFor::Caller, false);
+            self.ring(&plan, self.briefing, false);
         }
     }
 
@@ -185,7 +185,7 @@ impl DeskCall {
             }
             Phase::Parked(p) if now >= p.until => {
                 let plan = self.recall_plan(p.by.clone().into_iter().collect(), self.config.recall_ms);
-                self.ring(&plan, Briefing::Screen, DialFor::Caller, false);
+                self.ring(&plan, Briefing::Screen, false);
             }
             Phase::Message(Some(m)) if now >= m.ends_at() => self.message_over(),
             // The words are said, and the report of it came while something else was due.
@@ -207,7 +207,7 @@ impl DeskCall {
                 self.speeches
                     .retain(|s| s.leg != self.guest.unwrap_or(self.first));
                 self.group = Some(plan.clone());
-                self.ring(&plan, Briefing::Screen, DialFor::Caller, false);
+                self.ring(&plan, Briefing::Screen, false);
             }
             crate::automation::SwitchedOff::LeaveAlone => {}
         }

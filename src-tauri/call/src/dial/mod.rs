@@ -349,4 +349,56 @@ mod tests {
         check("111", true, &l, 5 * HOUR_MS, Err(Refusal::Minutes));
         check("01632960001", true, &l, 30 * HOUR_MS, Ok(30));
     }
+
+    #[test]
+    fn whatever_is_dialled_the_limits_of_a_day_hold() {
+        for seed in 0..500_u64 {
+            let mut s = seed;
+            let mut next = |below: u64| {
+                s = s
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                (s >> 33) % below
+            };
+            let mut l = Ledger::default();
+            let (mut spent, mut minutes_ms) = (0, 0);
+            // Calls that are up: id, since, and until when at the latest.
+            let mut up: Vec<(u128, i64, Permit)> = Vec::new();
+            let mut now = 0;
+            for id in 0..60_u128 {
+                now += i64::try_from(next(20 * 60_000)).unwrap();
+                let dialled = ["01632960001", "07700900123", "111", "0033123456789", "0909879000"]
+                    [usize::try_from(next(5)).unwrap()];
+                // Calls end by themselves, or when their permit ends.
+                up.retain(|(id, since, p)| {
+                    let end = since + i64::try_from(next(p.ms_max) + 1).unwrap();
+                    if end <= now {
+                        l.ended(*id, Wall(end));
+                        let ms = u64::try_from(end - since).unwrap();
+                        minutes_ms += ms;
+                        spent += ms.div_ceil(60_000) * u64::from(p.per_minute_milli);
+                    }
+                    end > now
+                });
+                if now >= 24 * HOUR_MS {
+                    break;
+                }
+                if let Ok(p) = permit(&rights(), &Numbering::uk(), dialled, Wall(now), true, &l) {
+                    l.placed(id, Wall(now), &p);
+                    up.push((id, now, p));
+                }
+                assert!(up.len() <= 2, "seed {seed}");
+            }
+            // The rest use all they may.
+            for (_, _, p) in up {
+                minutes_ms += p.ms_max;
+                spent += p.ms_max.div_ceil(60_000) * u64::from(p.per_minute_milli);
+            }
+            assert!(spent <= 1_000, "seed {seed}: {spent} were spent");
+            assert!(
+                minutes_ms <= 60 * 60_000,
+                "seed {seed}: {minutes_ms} ms were talked"
+            );
+        }
+    }
 }

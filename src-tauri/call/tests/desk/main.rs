@@ -4,6 +4,7 @@ mod story;
 
 mod hand_over;
 mod outgoing;
+mod replaces;
 mod talk;
 mod transfers;
 mod waiting;

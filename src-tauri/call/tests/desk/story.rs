@@ -195,6 +195,12 @@ impl Story {
         self
     }
 
+    /// Effects that came by another way.
+    pub(crate) fn tells(&mut self, effects: &[DeskEffect]) -> &mut Self {
+        self.tell(effects);
+        self
+    }
+
     fn tell(&mut self, effects: &[DeskEffect]) {
         for e in effects {
             if let DeskEffect::Play { leg, play, .. } = e {

@@ -15,14 +15,61 @@ fn a_parked_caller_is_fetched_by_anybody() {
         "say A ParkedAt(3)",
     ]);
     s.said('A').check(&["hang up A Transferred", "stop A"]);
-    s.wants("-", Command::Take { at: targets("bob1") }).check(&[
+    s.wants("-", Command::Take { at: targets("bob1") })
+        .check(&["dial B bob1 Take"]);
+    s.answers('B').check(&[
         "FreeSlot { slot: 3 }",
-        "dial B bob1 Take",
+        "note bob has the caller on B",
         "stop C",
-        "play C Ringback",
+        "connect C<B B<C",
     ]);
-    s.answers('B')
-        .check(&["note bob has the caller on B", "stop C", "connect C<B B<C"]);
+}
+
+#[test]
+fn who_wants_a_caller_and_does_not_answer_changes_nothing() {
+    let mut s = Story::incoming();
+    s.wants("-", Command::Take { at: targets("bob1") }).seconds(25);
+    s.refuses('A', 487)
+        .check(&["dial A bob1 Take", "cancel A NoAnswer"]);
+    // The receptionist talked all the while, and is interrupted only when somebody is there.
+    s.wants("-", Command::Take { at: targets("bob1") })
+        .answers('B')
+        .check(&[
+            "dial B bob1 Take",
+            "ReceptionistDone",
+            "note bob has the caller on B",
+            "connect C<B B<C",
+        ]);
+}
+
+#[test]
+fn who_wants_a_caller_rings_beside_the_others_and_outlasts_them() {
+    let mut s = Story::incoming();
+    s.hand_over("ann1", Fallback::Voicemail);
+    s.wants(
+        "-",
+        Command::Take {
+            at: targets("ann1 bob1"),
+        },
+    )
+    .refuses('A', 486)
+    .check(&[
+        "dial A ann1 Caller",
+        "play C Ringback",
+        "dial B bob1 Take",
+        "note NobodyAnswered",
+        "ReceptionistDone",
+        "stop C",
+        "say C VoicemailGreeting(Busy)",
+    ]);
+    s.said('C').answers('B').check(&[
+        "note LeavingMessage",
+        "record C",
+        "stop C",
+        "StopRecording { keep: false }",
+        "note bob has the caller on B",
+        "connect C<B B<C",
+    ]);
 }
 
 #[test]
