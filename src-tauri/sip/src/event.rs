@@ -112,7 +112,7 @@ pub enum SipEvent {
         token: OfferToken,
         /// Their offer; `None` asks for ours: `reply_offer` carries it and an `Answer` follows.
         sdp: Option<String>,
-        /// Whether it came by UPDATE.
+        /// Whether it came by UPDATE or in a PRACK: it may then come before the call is answered.
         via_update: bool,
     },
     /// The answer to our offer.

@@ -13,10 +13,10 @@ use anteroom_types::Mono;
 use bytes::Bytes;
 use rand::Rng;
 use rand::rngs::StdRng;
-use sipx_sip::headers::{Contact, misc::Expires};
+use sipx_sip::headers::{Contact, Via, misc::Expires};
 use sipx_sip::{HeaderName, Method, Request, Response, Uri};
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// The longest pause between two rounds of attempts.
@@ -69,6 +69,8 @@ pub(crate) struct Trunk {
     tries: u8,
     why: TrunkDown,
     leaving: bool,
+    /// Our address as its registrar sees it, when that is not our own: we are behind a NAT.
+    seen: Option<SocketAddr>,
 }
 
 impl Trunk {
@@ -93,6 +95,7 @@ impl Trunk {
             tries: 0,
             why: TrunkDown::NoAnswer,
             leaving: false,
+            seen: None,
         }
     }
 
@@ -168,6 +171,11 @@ impl Trunk {
                 .map(|p| format!("sip:{}", wire::host(p.addr()))),
             TrunkKind::Register { .. } => None,
         }
+    }
+
+    /// Our address as this trunk sees it, if that is not our own.
+    pub(crate) const fn seen(&self) -> Option<SocketAddr> {
+        self.seen
     }
 
     /// Whether a lost connection was this trunk's.
@@ -389,6 +397,7 @@ impl Core {
         if status < 200 {
             return;
         }
+        let moved = self.learn_address(i, r, hop);
         let Some(t) = self.trunks.get_mut(i) else { return };
         let leaving = t.leaving;
         t.tries = t.tries.saturating_add(1);
@@ -398,7 +407,13 @@ impl Core {
                 t.work = Work::Idle;
                 self.set_state(i, TrunkState::Trying);
             }
-            200..=299 => self.registered(i, request, r, hop),
+            200..=299 => {
+                self.registered(i, request, r, moved.as_ref().unwrap_or(hop));
+                if moved.is_some() && tries <= 3 {
+                    // Without a challenge, the first request went out with the address nobody can reach.
+                    self.register(i);
+                }
+            }
             401 | 407 if tries <= 3 => {
                 let seq = t.seq.saturating_add(1);
                 let again = match t.credentials() {
@@ -406,9 +421,15 @@ impl Core {
                     None => None,
                 };
                 match again {
-                    Some(again) => {
-                        self.trunks[i].seq = seq;
-                        self.send_request(again, hop.clone(), Purpose::Register(i));
+                    Some(mut again) => {
+                        let t = &mut self.trunks[i];
+                        t.seq = seq;
+                        if let (Some(moved), TrunkKind::Register { user, .. }) = (&moved, &t.config.kind) {
+                            let contact = dialog::contact(user, moved);
+                            wire::set(&mut again.headers, HeaderName::Contact, contact);
+                        }
+                        let hop = moved.unwrap_or_else(|| hop.clone());
+                        self.send_request(again, hop, Purpose::Register(i));
                     }
                     None => self.register_failed(i, TrunkDown::Unauthorised),
                 }
@@ -430,6 +451,30 @@ impl Core {
             }
             s => self.register_failed(i, TrunkDown::Refused(s)),
         }
+    }
+
+    /// Behind a NAT the registrar sees us elsewhere than we are, and says so in Via (RFC 3581). From then on that address
+    /// is the one we give. Over a stream calls come over the connection, and no address is needed.
+    fn learn_address(&mut self, i: usize, r: &Response, hop: &Hop) -> Option<Hop> {
+        if hop.transport != Transport::Udp || self.cfg.advertise.is_some() {
+            return None;
+        }
+        let via = r.headers.typed::<Via>()?.ok()?;
+        let number = |v: &[u8]| std::str::from_utf8(v).ok()?.parse::<u16>().ok();
+        let ip = std::str::from_utf8(via.received()?)
+            .ok()?
+            .parse::<IpAddr>()
+            .ok()?;
+        let port = via.rport().flatten().and_then(number)?;
+        let seen = SocketAddr::new(ip, port);
+        if seen == hop.local || port == 0 || ip.is_unspecified() || ip.is_multicast() {
+            return None;
+        }
+        let t = self.trunks.get_mut(i)?;
+        t.seen = Some(seen);
+        let current = t.hop.as_mut()?;
+        current.local = seen;
+        Some(current.clone())
     }
 
     fn registered(&mut self, i: usize, request: &Request, r: &Response, hop: &Hop) {

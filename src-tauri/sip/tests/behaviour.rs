@@ -533,3 +533,101 @@ async fn events_wait_for_a_slow_application_and_new_calls_are_refused_meanwhile(
     }
     panic!("still overloaded");
 }
+
+#[tokio::test]
+async fn an_offer_in_a_prack_is_answered_before_the_call_is() {
+    let (tx, mut rx) = mpsc::channel(64);
+    let sip = Sip::start(open(), tx).await.unwrap();
+    let mut p = Peer::new(sip.local_addrs()[0].1).await;
+    let invite = p.request("INVITE", 1, "", "Supported: 100rel\r\n", SDP);
+    p.send(&invite).await;
+    let Some(SipEvent::Incoming { leg, .. }) = rx.recv().await else {
+        panic!()
+    };
+    sip.progress(leg, 183, Some(SDP.into())).unwrap();
+    let early = loop {
+        let m = p.recv().await;
+        if m.starts_with("SIP/2.0 183") {
+            break m;
+        }
+    };
+    let tag = format!(
+        ";tag={}",
+        header(&early, "To").unwrap().split("tag=").nth(1).unwrap()
+    );
+    let rack = format!("RAck: {} 1 INVITE\r\n", header(&early, "RSeq").unwrap());
+    let prack = p.request("PRACK", 2, &tag, &rack, SDP);
+    p.send(&prack).await;
+    let token = loop {
+        match rx.recv().await.unwrap() {
+            SipEvent::Offer {
+                token,
+                via_update: true,
+                sdp: Some(_),
+                ..
+            } => break token,
+            SipEvent::Offer { .. } | SipEvent::Ended { .. } => panic!(),
+            _ => {}
+        }
+    };
+    // The answer to the call waits for the answer to the offer.
+    sip.answer(leg, SDP).unwrap();
+    sip.reply_offer(leg, token, SDP).unwrap();
+    let (first, second) = (p.last().await, p.last().await);
+    assert_eq!((first.0, header(&first.1, "CSeq")), (200, Some("2 PRACK")));
+    assert!(first.1.ends_with(SDP), "{}", first.1);
+    assert_eq!((second.0, header(&second.1, "CSeq")), (200, Some("1 INVITE")));
+}
+
+#[tokio::test]
+async fn a_long_request_goes_over_a_connection_when_there_can_be_one() {
+    let mut cfg = open();
+    let tcp = Listen {
+        transport: Transport::Tcp,
+        ..cfg.listen[0]
+    };
+    cfg.listen.push(tcp);
+    let (tx, _rx) = mpsc::channel(64);
+    let sip = Sip::start(cfg, tx).await.unwrap();
+    let long = format!(
+        "{SDP}{}",
+        "a=x-filler:0123456789012345678901234567890123456789\r\n".repeat(24)
+    );
+    let call = |n: u128, to: SocketAddr, sdp: &str| {
+        sip.dial(DialRequest {
+            sdp: Some(sdp.to_owned()),
+            ..DialRequest::new(LegId::from_u128(n), format!("sip:desk@{to}"), "front")
+        })
+        .unwrap();
+    };
+    let (udp, listener) = loop {
+        let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        if let Ok(l) = tokio::net::TcpListener::bind(udp.local_addr().unwrap()).await {
+            break (udp, l);
+        }
+    };
+    let to = udp.local_addr().unwrap();
+    let mut buf = vec![0; 65_535];
+    call(1, to, SDP);
+    let n = udp.recv(&mut buf).await.unwrap();
+    assert!(String::from_utf8_lossy(&buf[..n]).contains("Via: SIP/2.0/UDP"));
+    call(2, to, &long);
+    let (mut s, _) = listener.accept().await.unwrap();
+    let n = s.read(&mut buf).await.unwrap();
+    let m = String::from_utf8_lossy(&buf[..n]).into_owned();
+    assert!(
+        m.contains("Via: SIP/2.0/TCP") && m.contains(";transport=tcp>"),
+        "{m}"
+    );
+    // Who takes no connection gets the datagram all the same.
+    let alone = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    for leg in [3, 4] {
+        call(leg, alone.local_addr().unwrap(), &long);
+        let n = tokio::time::timeout(Duration::from_secs(5), alone.recv(&mut buf))
+            .await
+            .unwrap()
+            .unwrap();
+        let m = String::from_utf8_lossy(&buf[..n]).into_owned();
+        assert!(m.starts_with("INVITE") && m.contains("Via: SIP/2.0/UDP"), "{m}");
+    }
+}

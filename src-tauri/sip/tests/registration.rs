@@ -57,6 +57,10 @@ struct Rules {
     /// Answers every request with this instead.
     refuse: Option<u16>,
     silent: bool,
+    /// Sees us at 203.0.113.5:40000, as behind a NAT.
+    behind_nat: bool,
+    /// Asks for no password.
+    trusting: bool,
 }
 
 #[derive(Default)]
@@ -98,6 +102,13 @@ async fn registrar(rules: Rules) -> (SocketAddr, Arc<Mutex<Seen>>) {
                 (st, String::new())
             } else {
                 match header(&m, "Authorization") {
+                    None if rules.trusting => (
+                        200,
+                        format!(
+                            "Contact: {};expires={expires}\r\n",
+                            header(&m, "Contact").unwrap()
+                        ),
+                    ),
                     None => (401, challenge(false)),
                     Some(a) => {
                         let p = params(a);
@@ -145,6 +156,11 @@ async fn registrar(rules: Rules) -> (SocketAddr, Arc<Mutex<Seen>>) {
                 .iter()
                 .map(|h| format!("{h}: {}\r\n", header(&m, h).unwrap()))
                 .collect();
+            let copy = if rules.behind_nat {
+                copy.replacen(";rport", ";received=203.0.113.5;rport=40000", 1)
+            } else {
+                copy
+            };
             let to = header(&m, "To").unwrap();
             let r = format!("SIP/2.0 {status} X\r\n{copy}To: {to};tag=r\r\n{extra}Content-Length: 0\r\n\r\n");
             socket.send_to(r.as_bytes(), from).await.unwrap();
@@ -238,6 +254,34 @@ async fn a_stale_nonce_and_a_longer_minimum_are_followed() {
     };
     let (_sip, seen) = comes_up(rules, 300).await;
     assert_eq!(seen.lock().unwrap().good[0].1, 1_800);
+}
+
+#[tokio::test]
+async fn behind_a_nat_the_address_the_registrar_sees_is_the_one_we_give() {
+    for trusting in [false, true] {
+        let rules = Rules {
+            behind_nat: true,
+            trusting,
+            ..Rules::default()
+        };
+        let (sip, seen) = comes_up(rules, 300).await;
+        let end = Instant::now() + Duration::from_secs(5);
+        while seen.lock().unwrap().requests.len() < 2 {
+            assert!(Instant::now() < end);
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let contacts: Vec<String> = {
+            let seen = seen.lock().unwrap();
+            let all = seen.requests.iter();
+            all.map(|r| header(&r.1, "Contact").unwrap().to_owned()).collect()
+        };
+        assert!(contacts[0].contains("@127.0.0.1:"), "{contacts:?}");
+        assert_eq!(contacts[1], "<sip:clinic@203.0.113.5:40000>");
+        sip.stop(Duration::from_secs(2)).await;
+        let left = seen.lock().unwrap().requests.last().unwrap().1.clone();
+        assert_eq!(header(&left, "Contact"), Some("<sip:clinic@203.0.113.5:40000>"));
+        assert_eq!(header(&left, "Expires"), Some("0"));
+    }
 }
 
 #[tokio::test]

@@ -9,12 +9,17 @@ use crate::wire::{self, Hop};
 use anteroom_types::LegId;
 use anteroom_types::limits::SIP_EXTRA_HEADER_BYTES_MAX;
 use bytes::Bytes;
-use sipx_sip::{HeaderName, Method, Request, Uri, rel};
+use sipx_sip::{HeaderName, Message, Method, Request, Uri, rel};
 use std::collections::VecDeque;
 use std::time::Duration;
 
 /// How long a called party may ring.
 const RING: Duration = Duration::from_secs(180);
+/// Bytes of a request from which it should not be a datagram (RFC 3261 18.1.1, the size of the path being unknown).
+const DATAGRAM_BYTES_MAX: usize = 1_300;
+/// How long a peer that took no connection is not asked again, and how many are remembered.
+const NO_STREAM: Duration = Duration::from_secs(600);
+const NO_STREAM_PEERS_MAX: usize = 256;
 /// Headers the application may add to one call.
 const EXTRA_HEADERS_MAX: usize = 8;
 
@@ -137,6 +142,7 @@ impl Core {
         let outgoing = Outgoing {
             targets: VecDeque::new(),
             key: None,
+            stream_tried: false,
             sdp: d.sdp.clone(),
             min_se: None,
             provisional: false,
@@ -231,6 +237,7 @@ impl Core {
         self.now = self.now.max(now);
         match id {
             ResolveId::Leg(leg) => self.leg_resolved(leg, hops),
+            ResolveId::Stream(leg) => self.stream_resolved(leg, hops),
             ResolveId::Trunk(i) => self.trunk_resolved(i, hops),
         }
     }
@@ -285,7 +292,59 @@ impl Core {
             call.ours = true;
             call.local_sdp = Some(sdp.clone());
         }
+        if self.is_too_long(call, &r) {
+            return self.ask_for_stream(call);
+        }
         self.launch(call, r);
+    }
+
+    /// Whether a request must not go as a datagram (RFC 3261 18.1.1), and could go otherwise. To a telephone there is only
+    /// the way it registered by.
+    fn is_too_long(&self, call: &Call, r: &Request) -> bool {
+        let hop = &call.dialog.hop;
+        let tried = matches!(&call.phase, Phase::Outgoing(o) if o.stream_tried);
+        let refused = self.no_stream.get(&hop.remote).is_some_and(|t| *t > self.now);
+        hop.transport == Transport::Udp
+            && !call.dialog.pinned
+            && !tried
+            && !refused
+            && self.cfg.listen.iter().any(|l| l.transport == Transport::Tcp)
+            && wire::bytes(&Message::Request(r.clone())).len() > DATAGRAM_BYTES_MAX
+    }
+
+    fn ask_for_stream(&mut self, call: &mut Call) {
+        let hop = call.dialog.hop.clone();
+        let Phase::Outgoing(o) = &mut call.phase else {
+            return;
+        };
+        o.stream_tried = true;
+        let uri = format!("sip:{};transport=tcp", hop.remote);
+        // Should there be no connection, the datagram is sent all the same.
+        o.targets.push_front(hop);
+        self.ask(ResolveId::Stream(call.leg), uri, Some(Transport::Tcp));
+    }
+
+    fn stream_resolved(&mut self, leg: LegId, hops: Vec<Hop>) {
+        self.with_call(leg, |core, call| {
+            let Phase::Outgoing(o) = &mut call.phase else {
+                return;
+            };
+            if let Some(hop) = hops.into_iter().next() {
+                o.targets.push_front(hop);
+            }
+            core.try_next(call, EndWhy::TransportLost);
+        });
+    }
+
+    /// A connection made for a long request failed; the next ones need not try.
+    pub(super) fn stream_failed(&mut self, hop: &Hop) {
+        if hop.transport != Transport::Tcp {
+            return;
+        }
+        if self.no_stream.len() >= NO_STREAM_PEERS_MAX {
+            self.no_stream.clear();
+        }
+        self.no_stream.insert(hop.remote, self.now + NO_STREAM);
     }
 
     pub(super) fn launch(&mut self, call: &mut Call, r: Request) {

@@ -245,6 +245,14 @@ impl Core {
         let local = self.servers.get(key).map(|c| c.hop.local.ip());
         match host {
             Host::Ip(ip) if Some(*ip) == local || Some(*ip) == self.cfg.advertise => true,
+            Host::Ip(ip)
+                if self
+                    .trunks
+                    .iter()
+                    .any(|t| t.seen().is_some_and(|a| a.ip() == *ip)) =>
+            {
+                true
+            }
             _ => {
                 self.cfg.domains.iter().any(|d| d.eq_ignore_ascii_case(&text))
                     || self.registry.as_ref().is_some_and(|r| r.is_domain(&text))
@@ -301,13 +309,18 @@ impl Core {
             Ok(leg) => leg,
             Err(status) => return self.reply(key, status, &[]),
         };
+        let trunk = self.trunk_of(&hop).filter(|_| user.is_none());
+        let mut hop = hop;
+        if let Some(seen) = trunk.and_then(|t| self.trunks[t].seen()) {
+            // Where the trunk reaches us from outside the NAT.
+            hop.local = seen;
+        }
         let Some(ctx) = self.servers.get(key) else { return };
         let contact = dialog::contact(&user_for_contact(&r.uri), &hop);
         let Some(dialog) = Dialog::uas(r, hop.clone(), ctx.to_tag.clone(), contact) else {
             return self.reply(key, 400, &[]);
         };
         self.reply(key, 100, &[]);
-        let trunk = self.trunk_of(&hop).filter(|_| user.is_none());
         let peer = rel::Offered::in_request(r);
         let leg = self.new_leg();
         let first = u32::try_from(self.random_ms(1, 1 << 20)).unwrap_or(1);

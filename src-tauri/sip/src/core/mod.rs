@@ -62,6 +62,8 @@ pub(crate) enum Output {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum ResolveId {
     Leg(LegId),
+    /// The same place over a stream, for an INVITE too long for a datagram.
+    Stream(LegId),
     Trunk(usize),
 }
 
@@ -125,6 +127,8 @@ pub(crate) struct Core {
     dialogs: HashMap<(Bytes, Bytes), LegId>,
     pub(crate) trunks: Vec<Trunk>,
     pub(crate) registry: Option<Registry>,
+    /// Peers that take no connections, and until when that is believed.
+    no_stream: HashMap<SocketAddr, Mono>,
     lamps: mwi::Lamps,
     limiter: Limiter,
     out: VecDeque<Output>,
@@ -163,6 +167,7 @@ impl Core {
             dialogs: HashMap::new(),
             trunks,
             registry,
+            no_stream: HashMap::new(),
             lamps: mwi::Lamps::default(),
             limiter: Limiter::new(cfg.rate),
             out: VecDeque::new(),

@@ -485,6 +485,9 @@ impl Core {
             Purpose::Invite(leg) => {
                 self.with_call(leg, |core, call| match &call.phase {
                     Phase::Outgoing(o) if o.key.as_ref() == Some(key) && !o.provisional => {
+                        if o.stream_tried {
+                            core.stream_failed(&ctx.hop);
+                        }
                         core.try_next(call, EndWhy::TransportLost);
                     }
                     Phase::Outgoing(o) if o.key.as_ref() == Some(key) => {

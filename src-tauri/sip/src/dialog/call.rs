@@ -89,6 +89,8 @@ pub(crate) struct Outgoing {
     /// What is to be sent, before the first hop is known.
     pub(crate) targets: VecDeque<Hop>,
     pub(crate) key: Option<TransactionKey>,
+    /// Whether a connection was tried because the request is long.
+    pub(crate) stream_tried: bool,
     pub(crate) sdp: Option<String>,
     pub(crate) min_se: Option<Duration>,
     pub(crate) provisional: bool,
