@@ -55,6 +55,8 @@ pub struct DeskConfig {
     pub start_ms_max: u64,
     /// The longest announcement whose length was never reported, milliseconds.
     pub announce_ms_max: u64,
+    /// Who hangs up sooner after they got a caller has not talked to them, milliseconds: somebody else is rung.
+    pub fumble_ms: u64,
     /// How long one person is rung for a transfer or a consultation, milliseconds.
     pub transfer_ms: u64,
     /// How long somebody who has to take a caller back is rung, milliseconds.
@@ -86,6 +88,7 @@ impl Default for DeskConfig {
             decide_ms_max: 15_000,
             start_ms_max: 1_500,
             announce_ms_max: 30_000,
+            fumble_ms: 1_500,
             transfer_ms: 25_000,
             recall_ms: 25_000,
             park_ms_max: 120_000,

@@ -50,9 +50,7 @@ impl DeskCall {
                 Ok(())
             }
             Command::HangUp => {
-                if self.waits_for_somebody() {
-                    self.make_task(TaskWhy::Missed);
-                }
+                self.settle_debts(TaskWhy::Missed, DeskOutcome::NoAnswer);
                 self.receptionist_done();
                 self.close(DropWhy::Staff);
                 Ok(())

@@ -82,14 +82,23 @@ impl DeskCall {
         keep
     }
 
-    /// The person from outside, or whoever placed the call, is gone.
-    pub(super) fn caller_gone(&mut self) {
+    /// Keeps the message, or makes the task that is owed to a caller who waits for a person and gets none. To be called
+    /// when the call ends before its time; `outcome` is what it then was.
+    pub(super) fn settle_debts(&mut self, why: TaskWhy, outcome: DeskOutcome) {
         if self.keep_message() {
             self.outcome = DeskOutcome::Message;
-        } else if self.waits_for_somebody() {
-            self.outcome = DeskOutcome::Abandoned;
-            self.make_task(TaskWhy::Abandoned);
+        } else if matches!(
+            self.phase,
+            Phase::Ringing(_) | Phase::Queued(_) | Phase::Parked(_) | Phase::Message(_)
+        ) {
+            self.outcome = outcome;
+            self.make_task(why);
         }
+    }
+
+    /// The person from outside, or whoever placed the call, is gone.
+    pub(super) fn caller_gone(&mut self) {
+        self.settle_debts(TaskWhy::Abandoned, DeskOutcome::Abandoned);
         // With the receptionist the caller's leaving is its own matter; else it must not make a second task.
         if !matches!(self.phase, Phase::Receptionist) {
             self.sentence_until = None;

@@ -91,6 +91,7 @@ pub struct DeskCall {
     receptionist: bool,
     /// Until when its sentence is taken to be spoken.
     sentence_until: Option<Mono>,
+    rescues: u8,
     in_queue: bool,
     queue_until: Option<Mono>,
     task_made: bool,
@@ -139,6 +140,7 @@ impl DeskCall {
             automation: true,
             receptionist: incoming,
             sentence_until: None,
+            rescues: 0,
             in_queue: false,
             queue_until: None,
             task_made: false,
@@ -242,11 +244,10 @@ impl DeskCall {
             DeskInput::RecordingFailed => self.recording_failed(),
             DeskInput::AutomationOff(plan) => self.automation_off(plan),
             DeskInput::AutomationOn => self.automation = true,
+            DeskInput::Urgent => self.urgent = true,
             DeskInput::Failed => {
                 self.outcome = DeskOutcome::Failed;
-                if self.waits_for_somebody() {
-                    self.make_task(TaskWhy::Missed);
-                }
+                self.settle_debts(TaskWhy::Missed, DeskOutcome::Failed);
                 self.receptionist_done();
                 self.close(DropWhy::Failed);
             }

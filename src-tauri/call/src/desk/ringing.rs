@@ -46,6 +46,8 @@ impl DeskCall {
             total_until: self.now.plus_ms(plan.total_ms),
             briefing,
             candidate: None,
+            passed_over: Vec::new(),
+            step_ms: 0,
             refused: None,
             given,
         }));
@@ -71,6 +73,8 @@ impl DeskCall {
             total_until: self.now.plus_ms(ring_ms.saturating_add(plan.total_ms)),
             briefing: Briefing::Screen,
             candidate,
+            passed_over: Vec::new(),
+            step_ms: ring_ms,
             refused: None,
             given: true,
         }));
@@ -105,6 +109,8 @@ impl DeskCall {
                 return;
             };
             r.step_until = self.now.plus_ms(ring_ms);
+            r.step_ms = ring_ms;
+            r.passed_over.clear();
             let legs = self.dial_all(&targets, Part::Rings, DialFor::Caller);
             if let Phase::Ringing(r) = &mut self.phase {
                 r.round = legs;
@@ -172,7 +178,11 @@ impl DeskCall {
         };
         r.candidate = Some(Candidate { leg, stage });
         for other in others.into_iter().filter(|l| *l != leg) {
+            let target = self.target(other);
             self.drop_leg(other, DropWhy::AnsweredElsewhere);
+            if let Phase::Ringing(r) = &mut self.phase {
+                r.passed_over.extend(target);
+            }
         }
         match stage {
             Stage::Briefed => self.say(leg, Announcement::Brief),
@@ -240,8 +250,8 @@ impl DeskCall {
         if takes {
             self.connect_when_said(leg);
         } else {
-            r.candidate = None;
             self.drop_leg(leg, DropWhy::Staff);
+            self.pass_over(leg);
         }
         true
     }
@@ -282,7 +292,23 @@ impl DeskCall {
             r.refused = Some(status);
         }
         if r.candidate.is_some_and(|c| c.leg == leg) {
-            r.candidate = None;
+            self.pass_over(leg);
+        }
+    }
+
+    /// The candidate does not take the caller: those who were passed over for them are rung again, first of all.
+    fn pass_over(&mut self, candidate: LegId) {
+        let who = self.person(candidate);
+        let Phase::Ringing(r) = &mut self.phase else {
+            return;
+        };
+        r.candidate = None;
+        let mut targets = std::mem::take(&mut r.passed_over);
+        targets.retain(|t| Some(&t.who) != who.as_ref());
+        if !targets.is_empty() {
+            let ring_ms = r.step_ms;
+            r.total_until = r.total_until.max(self.now.plus_ms(ring_ms));
+            r.rounds.push_front(RingStep { targets, ring_ms });
         }
     }
 
@@ -304,6 +330,7 @@ impl DeskCall {
         self.enter(Phase::Talking(Talking {
             guest,
             host,
+            since: self.now,
             bridge: Bridge::of_two(guest, host),
             held: false,
             consult: None,
@@ -317,14 +344,6 @@ impl DeskCall {
             }
             self.out.push(DeskEffect::Note(Fact::Answered { by, leg }));
         }
-    }
-
-    /// Whether the caller waits for a person, so that a task is owed when they do not get one.
-    pub(super) const fn waits_for_somebody(&self) -> bool {
-        matches!(
-            self.phase,
-            Phase::Ringing(_) | Phase::Queued(_) | Phase::Parked(_) | Phase::Message(_)
-        )
     }
 
     /// Steps for the group, with `first` rung together with its first step.

@@ -68,6 +68,10 @@ pub(super) struct Ringing {
     pub(super) total_until: Mono,
     pub(super) briefing: Briefing,
     pub(super) candidate: Option<Candidate>,
+    /// Whose telephones stopped ringing because of the candidate; they ring again if nothing comes of it.
+    pub(super) passed_over: Vec<Target>,
+    /// How long this step rings, milliseconds.
+    pub(super) step_ms: u64,
     /// The last refusal's status.
     pub(super) refused: Option<u16>,
     /// Whether the caller was given away by somebody who had them.
@@ -103,6 +107,8 @@ pub(super) struct Queued {
 pub(super) struct Talking {
     pub(super) guest: LegId,
     pub(super) host: LegId,
+    /// Since when the host has the caller.
+    pub(super) since: Mono,
     pub(super) bridge: Bridge,
     /// By command; a telephone's own hold is the bridge member's.
     pub(super) held: bool,

@@ -3,12 +3,15 @@
 use super::config::Briefing;
 use super::state::{Candidate, ConsultStage, Invited, Part, Phase, Stage, Talking};
 use super::types::{Asking, DialFor, DropWhy, Fact, ReferStatus, Supervision};
-use super::{DeskCall, DeskEffect};
+use super::{DeskCall, DeskEffect, Direction};
 use crate::bridge::Role;
 use crate::leg::LegEnd;
 use crate::party::Target;
 use crate::scene::Announcement;
 use anteroom_types::LegId;
+
+/// How often a caller whose person's line was lost is brought to another one before they may leave a message instead.
+const RESCUES_MAX: u8 = 3;
 
 /// The role of a supervisor in the bridge.
 pub(super) const fn role_of(how: Supervision) -> Role {
@@ -61,6 +64,11 @@ impl DeskCall {
             }
             return;
         }
+        // Who hangs up before a word can have been said has dropped the handset, or did not want the call. The caller
+        // wants a person all the same.
+        let fumbled =
+            self.now < t.since.plus_ms(self.config.fumble_ms) && self.direction == Direction::Incoming;
+        let end = if fumbled { LegEnd::Lost } else { end };
         if end != LegEnd::HungUp {
             self.out.push(DeskEffect::Note(Fact::PersonLost));
         }
@@ -105,6 +113,12 @@ impl DeskCall {
         let plan = if kept_waiting && end == LegEnd::HungUp {
             self.recall_plan(was.into_iter().collect(), self.config.recall_ms)
         } else {
+            // A telephone that answers and drops every call would keep the caller going round for ever.
+            self.rescues += 1;
+            if self.rescues > RESCUES_MAX {
+                let fallback = self.recall_plan(Vec::new(), 0).fallback;
+                return self.fall_back(fallback, None);
+            }
             self.say(guest, Announcement::OneMoment);
             self.rescue_plan(was)
         };
@@ -145,6 +159,7 @@ impl DeskCall {
             return;
         };
         let old = std::mem::replace(&mut t.host, leg);
+        t.since = self.now;
         t.bridge.leave(old);
         t.bridge.join(leg, Role::Host);
         t.held = false;
@@ -181,6 +196,7 @@ impl DeskCall {
         let has_caller = t.host == old;
         if has_caller {
             t.host = new;
+            t.since = self.now;
         }
         let mut part = Part::Talks;
         if let Some(c) = &mut t.consult

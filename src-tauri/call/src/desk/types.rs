@@ -64,6 +64,8 @@ pub enum DeskInput {
     HandOver(HandOver),
     /// The receptionist's sentence was spoken to its end or dropped.
     SentenceDone,
+    /// The call is urgent: every telephone that is rung from now on is told.
+    Urgent,
     /// The receptionist has made a task for this call; none is made by the desk.
     TaskMade,
     /// A leg we dialled rings.
@@ -366,7 +368,7 @@ pub enum Fact {
         /// Who.
         who: PersonId,
     },
-    /// The line of the person who had the caller was lost.
+    /// The line of the person who had the caller was lost, or hung up at once.
     PersonLost,
     /// Nobody answered.
     NobodyAnswered,

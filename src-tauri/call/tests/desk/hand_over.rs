@@ -30,7 +30,9 @@ fn telephones_ring_while_the_sentence_is_spoken_and_the_caller_is_connected_at_i
         "stop B",
         "connect C<B B<C",
     ]);
-    s.hangs_up('B').check(&["hang up C OtherHungUp", "disconnect"]);
+    s.seconds(5)
+        .hangs_up('B')
+        .check(&["hang up C OtherHungUp", "disconnect"]);
     s.hangs_up('C').check(&["Finish(Talked)"]);
 }
 
@@ -68,4 +70,54 @@ fn nobody_answers_and_the_caller_is_told_and_a_task_made_first() {
     ]);
     s.said('C').check(&["hang up C Done", "stop C"]);
     s.refuses('B', 487).hangs_up('C').check(&["Finish(Callback)"]);
+}
+
+#[test]
+fn who_declines_leaves_the_caller_to_those_whose_telephones_stopped_for_them() {
+    let mut s = Story::incoming();
+    s.happens(announced(Briefing::ScreenAndAsked))
+        .happens(DeskInput::SentenceDone);
+    s.answers('A').refuses('B', 487).check(&[
+        "dial A ann1 Caller",
+        "dial B bob1 Caller",
+        "play C Ringback",
+        "cancel B AnsweredElsewhere",
+        "play A Reminder",
+    ]);
+    s.key('A', '2')
+        .check(&["hang up A Staff", "dial D bob1 Caller", "stop A"]);
+    // Bob does not decide, and there is nobody else.
+    s.answers('D').seconds(15).check(&[
+        "play D Reminder",
+        "hang up D Staff",
+        "note NobodyAnswered",
+        "CreateTask(Missed)",
+        "ReceptionistDone",
+        "stop C",
+        "stop D",
+        "say C WillRingBack",
+    ]);
+}
+
+#[test]
+fn a_handset_that_is_lifted_and_dropped_is_no_conversation() {
+    let mut s = Story::incoming();
+    s.hand_over("ann1 bob1", Fallback::Callback)
+        .answers('A')
+        .refuses('B', 487);
+    s.seconds(1).hangs_up('A').check(&[
+        "dial A ann1 Caller",
+        "dial B bob1 Caller",
+        "play C Ringback",
+        "cancel B AnsweredElsewhere",
+        "ReceptionistDone",
+        "note ann has the caller on A",
+        "stop C",
+        "connect C<A A<C",
+        "note PersonLost",
+        "dial D ann1 Caller",
+        "dial E bob1 Caller",
+        "disconnect",
+        "say C OneMoment",
+    ]);
 }

@@ -108,7 +108,7 @@ impl Story {
     /// A call in which `ann` talks to the caller on leg A; what led to it is not told.
     pub(crate) fn talking() -> Self {
         let mut s = Self::incoming();
-        s.hand_over("ann1", Fallback::Voicemail).answers('A');
+        s.hand_over("ann1", Fallback::Voicemail).answers('A').seconds(5);
         s.told.clear();
         s
     }

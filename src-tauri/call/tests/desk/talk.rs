@@ -182,3 +182,36 @@ fn a_telephone_that_replaces_another_goes_on_with_its_consultation() {
         "connect C<B B<C",
     ]);
 }
+
+#[test]
+fn a_telephone_that_drops_every_call_does_not_keep_the_caller_for_ever() {
+    let mut s = Story::talking();
+    for (lost, next) in [('A', 'B'), ('B', 'D'), ('D', 'E')] {
+        s.ends(lost, LegEnd::Lost).answers(next);
+    }
+    s.check(&[
+        "note PersonLost",
+        "dial B ann1 Caller",
+        "disconnect",
+        "say C OneMoment",
+        "note ann has the caller on B",
+        "stop C",
+        "connect C<B B<C",
+        "note PersonLost",
+        "dial D ann1 Caller",
+        "disconnect",
+        "say C OneMoment",
+        "note ann has the caller on D",
+        "stop C",
+        "connect C<D D<C",
+        "note PersonLost",
+        "dial E ann1 Caller",
+        "disconnect",
+        "say C OneMoment",
+        "note ann has the caller on E",
+        "stop C",
+        "connect C<E E<C",
+    ]);
+    s.ends('E', LegEnd::Lost)
+        .check(&["note PersonLost", "disconnect", "say C VoicemailGreeting(Busy)"]);
+}

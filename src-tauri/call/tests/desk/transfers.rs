@@ -200,7 +200,7 @@ fn a_screen_sees_who_is_asked_and_who_has_the_caller() {
     let mut s = Story::talking();
     s.seconds(5).wants("ann", warm(Asking::ByVoice)).answers('B');
     let view = s.call.view();
-    assert_eq!(view.since.as_ms(), 5_000, "the caller waits apart since then");
+    assert_eq!(view.since.as_ms(), 10_000, "the caller waits apart since then");
     let consulting = view.consulting.unwrap();
     assert_eq!((consulting.who.as_str(), consulting.answered), ("bob", true));
     assert_eq!(view.host.unwrap().as_str(), "ann");
