@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SHOTS, SIZES, launch, layOver, looks, watch } from './browser.mjs';
+import { SHOTS, launch, layOver, looks, watch } from './browser.mjs';
 import { startKamailio } from './kamailio.mjs';
 import { program, start } from './server.mjs';
 import { holdConnections, receivedDb, toneFile } from './tone.mjs';
@@ -75,21 +75,273 @@ const [anna, ben, caller] = await Promise.all([person('anna'), person('ben'), pe
 const look = looks(anna.page);
 const everybody = [anna, ben, caller];
 
+/** Somebody rings anna, who has answered. */
+async function connected(from, to = 'anna') {
+  await dial(from.page, to);
+  await ringing(anna.page).waitFor();
+  await anna.page.keyboard.press('a');
+  await Promise.all([from.page, anna.page].map((p) => p.getByText('Talking').waitFor()));
+}
+
+/** Somebody hangs up, and all are ready again. */
+async function over(who = anna) {
+  await button(who.page, 'Hang up').first().click();
+  await Promise.all(everybody.map(({ page }) => idle(page)));
+}
+
+/** What anna's page asks the desk to do, while `act` runs. */
+async function asks(act) {
+  const [request] = await Promise.all([
+    anna.page.waitForRequest((r) => r.method() === 'POST' && r.url().endsWith(`/api/v1/calls/${call}/desk`)),
+    act(),
+  ]);
+  assert.equal((await request.response()).status(), 200);
+  return request.postDataJSON();
+}
+
 const steps = {
   async 'three browsers register through the page’s own server'() {
     await Promise.all(everybody.map(({ page }) => ready(page)));
     await look('handset-idle');
   },
 
-  async 'a colleague rings, is answered by a key, and both hear each other'() {
+  async 'ringing takes no focus and types no letters; a key answers; both hear each other'() {
+    const field = anna.page.getByLabel('Call a person or a number');
+    await field.focus();
     await dial(ben.page, 'Anna Example');
     await ringing(anna.page).waitFor();
-    assert.equal(await anna.page.evaluate(() => document.activeElement?.tagName), 'BODY', 'ringing takes no focus');
+    assert.equal(await anna.page.title(), 'Ben Example is calling');
+    assert.ok(await field.evaluate((e) => e === document.activeElement), 'the focus stays where it was');
+    await anna.page.keyboard.type('a name');
+    assert.equal(await field.inputValue(), 'a name', 'letters stay letters while somebody types');
+    await field.fill('');
+    await look('handset-ringing-colleague');
+    await field.blur();
     await anna.page.keyboard.press('a');
-    await anna.page.getByText('Talking').waitFor();
-    await ben.page.getByText('Talking').waitFor();
+    await Promise.all([anna.page, ben.page].map((p) => p.getByText('Talking').waitFor()));
     await hears(anna.page, HERTZ.ben);
     await hears(ben.page, HERTZ.anna);
+    await anna.page.getByText('Good sound').waitFor();
+    await anna.page.getByText(/MOS 4[.]\d, loss 0[.]0%/).waitFor();
+    const level = anna.page.getByRole('meter', { name: 'Microphone' });
+    await anna.page.waitForFunction((e) => e.value > 0.3, await level.elementHandle());
+    await look('handset-talking');
+  },
+
+  async 'mute is heard at once, and so is its end'() {
+    await anna.page.keyboard.press('m');
+    await anna.page.getByText('You are muted').waitFor();
+    await hears(ben.page, HERTZ.anna, false);
+    await button(anna.page, 'Unmute').click();
+    await hears(ben.page, HERTZ.anna);
+  },
+
+  async 'hold by SIP keeps the call and silences both ways'() {
+    await anna.page.keyboard.press('h');
+    await anna.page.getByText('On hold').waitFor();
+    await ben.page.getByText('The other side holds you').waitFor();
+    await hears(ben.page, HERTZ.anna, false);
+    await hears(anna.page, HERTZ.ben, false);
+    await look('handset-held');
+    await anna.page.keyboard.press('h');
+    await ben.page.getByText('Talking').waitFor();
+    await hears(ben.page, HERTZ.anna);
+    await hears(anna.page, HERTZ.ben);
+  },
+
+  async 'the keypad’s tones are heard at the other end'() {
+    await anna.page.keyboard.press('d');
+    await button(anna.page, '9').waitFor();
+    await look('handset-keypad');
+    // 941 and 1477 Hz (ITU-T Q.23).
+    const listening = receivedDb(ben.page, [941, 1_477], 40);
+    for (let n = 0; n < 4; n += 1) {
+      await anna.page.keyboard.press('#');
+      await anna.page.waitForTimeout(250);
+    }
+    const [low, high] = await listening;
+    assert.ok(low > HEARD_DB && high > HEARD_DB, `the tone of # is at ${low} and ${high} dB`);
+    await anna.page.getByText('####').waitFor();
+    await anna.page.keyboard.press('Escape');
+    await button(anna.page, '9').waitFor({ state: 'detached' });
+  },
+
+  async 'a second caller waits, is taken while the first is held, and both can be had again'() {
+    await dial(caller.page, 'anna');
+    await ringing(anna.page).waitFor();
+    await look('handset-second-call');
+    await anna.page.keyboard.press('a');
+    await ben.page.getByText('The other side holds you').waitFor();
+    await caller.page.getByText('Talking').waitFor();
+    await hears(caller.page, HERTZ.anna);
+    await hears(ben.page, HERTZ.anna, false);
+    await button(caller.page, 'Hang up').click();
+    await idle(caller.page);
+    await button(anna.page, 'Resume').click();
+    await ben.page.getByText('Talking').waitFor();
+    await hears(ben.page, HERTZ.anna);
+  },
+
+  async 'the network changes and the call looks for new paths'() {
+    const restarts = () => anna.page.evaluate(() => window.heldConnections.findLast((c) => c.connectionState === 'connected').localDescription.sdp.match(/a=ice-ufrag:(.*)/)[1]);
+    const before = await restarts();
+    await anna.page.evaluate(() => dispatchEvent(new Event('online')));
+    for (let n = 0; (await restarts()) === before; n += 1) {
+      assert.ok(n < 50, 'no new credentials for ICE');
+      await anna.page.waitForTimeout(100);
+    }
+    await hears(ben.page, HERTZ.anna);
+    await hears(anna.page, HERTZ.ben);
+  },
+
+  async 'the connection to the server is lost in mid-call: the call goes on, and the handset comes back'() {
+    server.do('cut');
+    await anna.page.getByText('This handset has lost its connection.').waitFor();
+    await look('handset-lost');
+    await hears(ben.page, HERTZ.anna);
+    await Promise.all(everybody.map(({ page }) => page.getByText('This handset has lost its connection.').waitFor({ state: 'detached' })));
+    await hears(anna.page, HERTZ.ben);
+    // This SIP server forgets who is behind a socket that was cut, so that the hang-up never arrives. The handset finds out
+    // by itself: the far end no longer answers, new paths are tried, and nobody is there.
+    await button(ben.page, 'Hang up').click();
+    await anna.page.getByText('Last call, Ben Example: ended').waitFor({ timeout: 60_000 });
+    await idle(ben.page);
+    await ready(anna.page);
+  },
+
+  async 'declined, given up, unknown: each is told as what it is'() {
+    await dial(ben.page, 'anna');
+    await ringing(anna.page).waitFor();
+    await button(anna.page, 'Decline').click();
+    await ben.page.getByText('Last call, Anna Example: busy').waitFor();
+    await anna.page.getByText('Last call, Ben Example: declined').waitFor();
+    await dial(ben.page, 'anna');
+    await ringing(anna.page).waitFor();
+    await button(ben.page, 'Hang up').click();
+    await anna.page.getByText('Last call, Ben Example: given up before the answer').waitFor();
+    await dial(ben.page, '0999');
+    await ben.page.getByText('Last call, 0999: no such number').waitFor();
+  },
+
+  async 'a caller the receptionist has spoken to rings with who, why and the last lines'() {
+    server.do(`desk ${JSON.stringify({
+      stage: { is: 'ringing', who: ['anna'], since: Date.now() },
+      brief: { reason: 'Wants to know whether somebody speaks Polish', lines: [], note: 'Prefers to be rung after four', by: 'carla', wants_answer: false },
+      legs: [],
+      listeners: [],
+    })}`);
+    await dial(caller.page, 'anna');
+    await anna.page.getByRole('heading', { name: 'Incoming call 01632 960123' }).waitFor();
+    const card = anna.page.getByRole('region', { name: /Incoming call/ });
+    for (const text of ['Wants to know whether somebody speaks Polish', 'Prefers to be rung after four', 'Carla Example gives you this call', 'When are you open on Friday?', 'And do you speak']) {
+      await card.getByText(text).waitFor();
+    }
+    await look('handset-ringing');
+  },
+
+  async 'without speaking it can go to a message, a callback or somebody else'() {
+    await anna.page.getByText('Without speaking').click();
+    await look('handset-without-speaking');
+    assert.deepEqual(await asks(() => button(anna.page, 'Promise to call back').click()), { command: 'callback', note: null, due: null });
+    await button(anna.page, 'Give to…').click();
+    await anna.page.getByLabel('Note for whoever takes it').fill('asks for an interpreter');
+    await anna.page.getByText('Ben Example').click();
+    assert.deepEqual(await asks(() => button(anna.page, 'Give now').click()), { command: 'transfer', to: 'ben', briefing: 'asks for an interpreter' });
+    assert.deepEqual(await asks(() => button(anna.page, 'Let them leave a message').click()), { command: 'voicemail' });
+  },
+
+  async 'hold, park and give go by the desk when the desk knows the call'() {
+    await anna.page.keyboard.press('a');
+    await anna.page.getByText('Talking').waitFor();
+    await hears(caller.page, HERTZ.anna);
+    assert.deepEqual(await asks(() => anna.page.keyboard.press('h')), { command: 'hold' });
+    await anna.page.getByText('On hold').waitFor();
+    assert.deepEqual(await asks(() => anna.page.keyboard.press('h')), { command: 'resume' });
+    await anna.page.getByText('Talking').waitFor();
+    await anna.page.keyboard.press('t');
+    const search = anna.page.getByLabel('Name or number');
+    assert.ok(await search.evaluate((e) => e === document.activeElement), 'who asks to give can type at once');
+    await look('handset-give');
+    await search.fill('be');
+    assert.equal(await anna.page.getByRole('radio').count(), 1);
+    await anna.page.getByText('Ben Example').click();
+    assert.deepEqual(await asks(() => button(anna.page, 'Speak to them first').click()), { command: 'warm', to: 'ben', briefing: 'spoken', note: 'asks for an interpreter' });
+    await anna.page.getByText('Asking Ben Example').waitFor();
+    assert.ok(await button(anna.page, 'Put through').isDisabled(), 'nobody has answered yet');
+    await look('handset-asking');
+    server.do(`desk ${JSON.stringify({ stage: { is: 'consulting', by: 'anna', to: 'ben', briefing: 'spoken', answered: true, since: Date.now() }, legs: [], listeners: [] })}`);
+    assert.deepEqual(await asks(() => button(anna.page, 'Put through').click()), { command: 'complete' });
+    assert.deepEqual(await asks(() => button(anna.page, 'Back to the caller').click()), { command: 'abort' });
+    assert.deepEqual(await asks(() => anna.page.keyboard.press('p')), { command: 'park', slot: null });
+    await over(caller);
+    await anna.page.getByText('01632 960123 is parked in slot 1').waitFor();
+    assert.deepEqual(await asks(() => button(anna.page, 'Retrieve').click()), { command: 'retrieve', slot: 1 });
+  },
+
+  async 'a call offered with a text is accepted or declined on the screen'() {
+    server.do(`desk ${JSON.stringify({ stage: { is: 'consulting', by: 'carla', to: 'anna', briefing: 'text', answered: false, since: Date.now() }, brief: { reason: 'Prescription', lines: [], note: 'Known patient', by: 'carla', wants_answer: true }, legs: [], listeners: [] })}`);
+    await anna.page.getByText('Offered to you').waitFor();
+    await look('handset-offered');
+    assert.deepEqual(await asks(() => button(anna.page, 'Decline').click()), { command: 'decline' });
+    assert.deepEqual(await asks(() => button(anna.page, 'Accept').click()), { command: 'accept' });
+  },
+
+  async 'of two tabs one rings; the other can take over, and does when the first goes'() {
+    const second = await anna.open();
+    await second.goto(new URL('/handset', anna.page.url()).href);
+    await second.getByText('Your handset is open in another tab or window').waitFor();
+    await dial(ben.page, 'anna');
+    await ringing(anna.page).waitFor();
+    assert.equal(await ringing(second).count(), 0);
+    await anna.page.keyboard.press('a');
+    await anna.page.getByText('Talking').waitFor();
+    await button(second, 'Ring here instead').click();
+    await ready(second);
+    await anna.page.getByText('This call stays here until it ends.').waitFor();
+    await hears(ben.page, HERTZ.anna);
+    await over(ben).catch(() => undefined);
+    await anna.page.getByText('Your handset is open in another tab').waitFor();
+    await look('handset-elsewhere');
+    await dial(ben.page, 'anna');
+    await ringing(second).waitFor();
+    assert.equal(await ringing(anna.page).count(), 0);
+    await button(ben.page, 'Hang up').click();
+    await second.close();
+    await ready(anna.page);
+    await connected(ben);
+    await over();
+  },
+
+  async 'sound can be tested, and devices are chosen and remembered'() {
+    await button(anna.page, 'Test the microphone').click();
+    const level = anna.page.getByRole('region', { name: 'Sound' }).getByRole('meter');
+    await anna.page.waitForFunction((e) => e.value > 0.3, await level.elementHandle());
+    const ringer = anna.page.getByLabel('Rings on');
+    const [, device] = await ringer.locator('option').evaluateAll((o) => o.map((e) => e.value));
+    assert.ok(device !== undefined, 'there is a second device to ring on');
+    await ringer.selectOption(device);
+    await look('handset-sound');
+    await button(anna.page, 'Stop the test').click();
+    await button(anna.page, 'Test the ringing').click();
+    await anna.page.reload();
+    await ready(anna.page);
+    assert.equal(await ringer.inputValue(), device);
+  },
+
+  async 'keys are in a sheet, and single keys can be switched off'() {
+    await anna.page.keyboard.press('?');
+    await anna.page.getByRole('dialog').waitFor();
+    await look('handset-keys');
+    await anna.page.getByLabel('Use single keys as shortcuts').uncheck();
+    await anna.page.keyboard.press('Escape');
+    await anna.page.keyboard.press('?');
+    assert.equal(await anna.page.getByRole('dialog').count(), 0);
+    await button(anna.page, 'Keys').click();
+    await anna.page.getByLabel('Use single keys as shortcuts').check();
+    await anna.page.keyboard.press('Escape');
+    await anna.page.keyboard.press('/');
+    assert.ok(await anna.page.getByLabel('Call a person or a number').evaluate((e) => e === document.activeElement));
+    await anna.page.getByLabel('Call a person or a number').blur();
   },
 };
 

@@ -25,7 +25,7 @@ const RUN: &[&str] = &[
     "python3-pip",
     "ca-certificates",
 ];
-/// To test: real peers, and a browser for the page.
+/// To test: real peers, and a browser for the page and the handset.
 const TEST: &[&str] = &[
     "sip-tester",
     "baresip",
@@ -33,6 +33,8 @@ const TEST: &[&str] = &[
     "sipvicious",
     "sox",
     "chromium",
+    "kamailio",
+    "kamailio-websocket-modules",
     "fonts-dejavu-core",
     "procps",
 ];

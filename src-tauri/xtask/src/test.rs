@@ -11,7 +11,7 @@ const PARTS: &[Part] = &[
     ("deny", "licences, bans and sources of dependencies", deny),
     ("ui", "the page: types, lint, unit tests", ui),
     ("doc", "rustdoc", doc),
-    ("e2e", "the page in a real browser", e2e),
+    ("e2e", "the page and the handset in real browsers", e2e),
     ("fuzz", "fuzz targets, a minute each", fuzz),
     ("rust", "every Rust test", rust),
 ];
@@ -97,14 +97,17 @@ fn e2e() -> Result<(), Fail> {
         example,
     ])
     .run()?;
-    Cmd::new("node")
-        .arg("e2e/run.mjs")
-        .dir(root().join("ui"))
-        .env(
-            "ANTEROOM_E2E_SERVER",
-            target_dir().join("debug/examples").join(example),
-        )
-        .run()
+    for test in ["e2e/run.mjs", "e2e/handset.mjs"] {
+        Cmd::new("node")
+            .arg(test)
+            .dir(root().join("ui"))
+            .env(
+                "ANTEROOM_E2E_SERVER",
+                target_dir().join("debug/examples").join(example),
+            )
+            .run()?;
+    }
+    Ok(())
 }
 
 /// The seeded fuzzers are tests; here they get a minute each.

@@ -105,12 +105,13 @@ export class Line {
     this.#socket.check();
   }
 
+  /** Rings somebody. `mediaStream` is the call's alone: it is stopped with it. */
   call(target: string, mediaStream: MediaStream, iceServers: RTCIceServer[]): SipCall {
     const session = this.#agent.call(`sip:${encodeURIComponent(target)}@${this.handset.domain}`, {
       mediaStream,
       pcConfig: { iceServers },
     });
-    return this.#track(new SipCall(session, 'out', null), session);
+    return this.#track(new SipCall(session, 'out', null, mediaStream), session);
   }
 
   #track(call: SipCall, session: { on(type: 'ended' | 'failed', f: () => void): unknown }): SipCall {

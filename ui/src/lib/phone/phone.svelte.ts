@@ -55,7 +55,7 @@ export class PhoneCall {
 
 /** What became of the last call. */
 export interface Last {
-  who: string;
+  who: string | null;
   why: Ending;
   slot: number | null;
 }
@@ -153,6 +153,14 @@ export class Phone {
     return this.board.desk.find((d) => d.call === call.callId) ?? null;
   }
 
+  /** Who is at the other end: the caller as the record has them, a colleague by name, else what SIP tells. */
+  who(call: PhoneCall): string | null {
+    const { name, number } = call.sip;
+    const from = this.board.calls.find((c) => c.id === call.callId)?.from;
+    const colleague = this.board.people.find((p) => p.user === number)?.name;
+    return from || colleague || name || number || null;
+  }
+
   isHeld(call: PhoneCall): boolean {
     return call.held || this.deskOf(call)?.stage.is === 'held';
   }
@@ -173,7 +181,7 @@ export class Phone {
     for (const other of this.calls) {
       if (other !== call && other.phase === 'talking' && !this.isHeld(other)) await this.hold(other, true);
     }
-    call.sip.answer(opened.stream, ice(this.setup.handset));
+    call.sip.answer(own(opened.stream), ice(this.setup.handset));
   }
 
   /** Tries the microphone again; with a call that waits for it, answers. */
@@ -182,7 +190,7 @@ export class Phone {
     this.micProblem = opened.is === 'failed' ? opened.why : null;
     if (opened.is === 'failed') return;
     void this.#list();
-    for (const c of this.calls) if (c.phase === 'talking') await c.sip.useMic(opened.stream);
+    for (const c of this.calls) if (c.phase === 'talking') await c.sip.useMic(own(opened.stream));
     this.#spareMic();
   }
 
@@ -201,7 +209,7 @@ export class Phone {
     }
     this.micProblem = null;
     for (const other of this.calls) if (other.phase === 'talking' && !this.isHeld(other)) await this.hold(other, true);
-    if (this.setup.is === 'ready') this.#add(line.call(target.trim(), opened.stream, ice(this.setup.handset)));
+    if (this.setup.is === 'ready') this.#add(line.call(target.trim(), own(opened.stream), ice(this.setup.handset)));
   }
 
   mute(call: PhoneCall): void {
@@ -353,8 +361,7 @@ export class Phone {
     call.over = why;
     call.audio?.pause();
     if (call.audio !== null) call.audio.srcObject = null;
-    const from = this.board.calls.find((c) => c.id === call.callId)?.from;
-    this.last = { who: from ?? (call.sip.name || call.sip.number), why, slot: call.slot };
+    this.last = { who: this.who(call), why, slot: call.slot };
     this.calls = this.calls.filter((c) => c !== call);
     this.#sound();
     this.#spareMic();
@@ -427,6 +434,11 @@ export class Phone {
       call.before = now;
     }
   }
+}
+
+/** Each call has a track of its own: muting or holding one must not silence another. */
+function own(mic: MediaStream): MediaStream {
+  return new MediaStream(mic.getAudioTracks().map((track) => track.clone()));
 }
 
 /** `null` is no password: the browser would take it for the word. */

@@ -36,8 +36,10 @@ export class SipCall {
   #gathering: ReturnType<typeof setTimeout> | undefined;
   #early: MediaStream | null = null;
   #over: Ending | null = null;
+  #mic: MediaStream | null;
 
-  constructor(session: RTCSession, way: Way, callId: string | null) {
+  constructor(session: RTCSession, way: Way, callId: string | null, mic: MediaStream | null = null) {
+    this.#mic = mic;
     this.#session = session;
     this.way = way;
     this.callId = callId;
@@ -58,7 +60,9 @@ export class SipCall {
     return this.#session.isEstablished();
   }
 
+  /** `mediaStream` is this call's alone: it is stopped with it. */
   answer(mediaStream: MediaStream, iceServers: RTCIceServer[]): void {
+    this.#mic = mediaStream;
     this.#session.answer({ mediaStream, pcConfig: { iceServers } });
   }
 
@@ -97,8 +101,11 @@ export class SipCall {
   async useMic(stream: MediaStream): Promise<void> {
     const track = stream.getAudioTracks()[0] ?? null;
     const sender = this.#session.connection?.getSenders().find((s) => s.track?.kind === 'audio' || s.track === null);
+    const before = sender?.track ?? null;
+    if (track !== null) track.enabled = before?.enabled ?? true;
     await sender?.replaceTrack(track);
-    if (track !== null) track.enabled = this.#session.isMuted().audio !== true;
+    before?.stop();
+    this.#mic = stream;
   }
 
   /** Tries new paths for the sound, when the network has changed (RFC 8445 2.4). */
@@ -175,6 +182,7 @@ export class SipCall {
   #finish(why: Ending): void {
     clearTimeout(this.#restart);
     clearTimeout(this.#gathering);
+    for (const track of this.#mic?.getTracks() ?? []) track.stop();
     this.#over = why;
     this.#host?.over(why);
   }
