@@ -11,7 +11,7 @@ import { program, start } from './server.mjs';
 import { holdConnections, receivedDb, toneFile } from './tone.mjs';
 
 /** What each side's microphone hears. */
-const HERTZ = { anna: 700, ben: 1_500, caller: 1_100 };
+const HERTZ = { anna: 700, ben: 1_500, caller: 1_100, carla: 900, dev: 1_900 };
 const QUIET_DB = -75;
 const HEARD_DB = -55;
 
@@ -28,14 +28,14 @@ server.do('call');
 const call = await server.newLink('id');
 const kamailio = await startKamailio(dir, port, call);
 
-/** A person with a browser of their own, in which a microphone hears their tone. */
-async function person(name) {
+/** A person with a browser of their own, in which a microphone hears their tone: one that is `allowed` without asking, one that
+ * must be `asked` for, or none (`missing`). */
+async function person(name, mic = 'allowed') {
   const wav = join(dir, `${name}.wav`);
   await toneFile(wav, HERTZ[name]);
   const { context, close } = await launch([
-    '--use-fake-device-for-media-stream',
-    '--use-fake-ui-for-media-stream',
-    `--use-file-for-fake-audio-capture=${wav}`,
+    ...(mic === 'missing' ? [] : ['--use-fake-device-for-media-stream', `--use-file-for-fake-audio-capture=${wav}`]),
+    ...(mic === 'asked' ? [] : ['--use-fake-ui-for-media-stream']),
     '--allow-loopback-in-peer-connection',
     '--autoplay-policy=no-user-gesture-required',
   ]);
@@ -72,7 +72,7 @@ async function hears(page, hertz, wanted = true) {
 }
 
 const [anna, ben, caller] = await Promise.all([person('anna'), person('ben'), person('caller')]);
-const look = looks(anna.page);
+const look = looks(anna.page, ['narrow-light', 'wide-dark']);
 const everybody = [anna, ben, caller];
 
 /** Somebody rings anna, who has answered. */
@@ -199,6 +199,8 @@ const steps = {
     await anna.page.getByText('This handset has lost its connection.').waitFor();
     await look('handset-lost');
     await hears(ben.page, HERTZ.anna);
+    server.do('mend');
+    for (const { page } of everybody) await button(page, 'Try now').click().catch(() => undefined);
     await Promise.all(everybody.map(({ page }) => page.getByText('This handset has lost its connection.').waitFor({ state: 'detached' })));
     await hears(anna.page, HERTZ.ben);
     // This SIP server forgets who is behind a socket that was cut, so that the hang-up never arrives. The handset finds out
@@ -334,14 +336,91 @@ const steps = {
     await look('handset-keys');
     await anna.page.getByLabel('Use single keys as shortcuts').uncheck();
     await anna.page.keyboard.press('Escape');
+    await anna.page.getByRole('dialog').waitFor({ state: 'detached' });
     await anna.page.keyboard.press('?');
     assert.equal(await anna.page.getByRole('dialog').count(), 0);
     await button(anna.page, 'Keys').click();
     await anna.page.getByLabel('Use single keys as shortcuts').check();
     await anna.page.keyboard.press('Escape');
+    await anna.page.getByRole('dialog').waitFor({ state: 'detached' });
     await anna.page.keyboard.press('/');
     assert.ok(await anna.page.getByLabel('Call a person or a number').evaluate((e) => e === document.activeElement));
     await anna.page.getByLabel('Call a person or a number').blur();
+  },
+
+  async 'a refused microphone is told with what to do, the call can be dealt with in text, and trying again answers'() {
+    const carla = await person('carla', 'asked');
+    try {
+      await carla.context.grantPermissions([]);
+      await ready(carla.page);
+      await dial(caller.page, 'carla');
+      await ringing(carla.page).waitFor();
+      await button(carla.page, 'Answer').click();
+      await carla.page.getByText('The browser does not let this page use the microphone.').waitFor();
+      assert.ok(await button(carla.page, 'Let them leave a message').isVisible(), 'what needs no microphone is at hand');
+      await carla.page.getByText('When are you open on Friday?').waitFor();
+      await looks(carla.page, ['narrow-light', 'wide-dark'])('handset-mic-denied');
+      await carla.context.grantPermissions(['microphone']);
+      await button(carla.page, 'Try the microphone again').click();
+      await caller.page.getByText('Talking').waitFor();
+      await hears(caller.page, HERTZ.carla);
+      await hears(carla.page, HERTZ.caller);
+      await button(carla.page, 'Hang up').click();
+      await idle(caller.page);
+    } finally {
+      await carla.close();
+    }
+  },
+
+  async 'without a microphone the caller is not lost either'() {
+    const dev = await person('dev', 'missing');
+    try {
+      await ready(dev.page);
+      await dial(caller.page, 'dev');
+      await dev.page.getByText('No microphone is plugged in.').waitFor();
+      await looks(dev.page, ['narrow-light', 'wide-dark'])('handset-mic-missing');
+      const asked = dev.page.waitForRequest((r) => r.url().endsWith('/desk'));
+      await button(dev.page, 'Promise to call back').click();
+      assert.equal((await asked).postDataJSON().command, 'callback');
+      await button(dev.page, 'Decline').click();
+      await idle(caller.page);
+    } finally {
+      await dev.close();
+    }
+  },
+
+  async 'the kill switch is one press, and back'() {
+    await button(anna.page, 'Stop answering').click();
+    await anna.page.getByText('Not answering: calls go to the desk').waitFor();
+    await button(ben.page, 'Answer again').click();
+    await anna.page.getByText('Answering by itself').waitFor();
+  },
+
+  async 'a sign-in that belongs to nobody is told why there is no handset'() {
+    const page = await ben.open();
+    await page.goto('about:blank');
+    await ben.context.clearCookies();
+    const link = new URL(await server.newLink('link'));
+    await page.goto(`${link.origin}/handset${link.hash}`);
+    await page.getByText('You are signed in with a code that belongs to nobody in particular.').waitFor();
+    await looks(page, ['narrow-light', 'wide-dark'])('handset-no-user');
+    await page.close();
+  },
+
+  async 'every language speaks, also from right to left and without motion'() {
+    for (const [locale, word] of [['de', 'Bereit'], ['fr', 'Prêt'], ['es', 'Listo']]) {
+      await anna.page.getByRole('combobox', { name: /Language|Sprache|Langue|Idioma/ }).selectOption(locale);
+      await anna.page.getByText(word).first().waitFor();
+      await look(`handset-${locale}`);
+    }
+    await dial(caller.page, 'anna');
+    await anna.page.getByRole('heading', { name: /01632 960123/ }).waitFor();
+    await anna.page.evaluate(() => (document.documentElement.dir = 'rtl'));
+    await anna.page.emulateMedia({ reducedMotion: 'reduce' });
+    await look('handset-rtl');
+    await anna.page.keyboard.press('a');
+    await hears(caller.page, HERTZ.anna);
+    await look('handset-es-talking');
   },
 };
 

@@ -3,7 +3,8 @@
 //! Prints a sign-in link, then obeys lines on standard input: `call`, `more`, `urgent`, `end`, `off`, `link`, `admin`, `stop`.
 //!
 //! For the browser handset: `user NAME` prints a link that signs that user in; `staff` lists people; `id` prints the first call's
-//! id; `desk JSON` places that call at the desk (a `CallDesk` without its `call`); `cut` closes every handset's connection.
+//! id; `desk JSON` places that call at the desk (a `CallDesk` without its `call`); `cut` closes every
+//! handset's connection until `mend`.
 //! With `ANTEROOM_SIP_PEER=ws://…` in the environment, SIP over WebSocket goes on to that server, so that real SIP is spoken.
 
 #![allow(
@@ -77,8 +78,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             "staff" => engine.staff(fake::people()),
             "id" => println!("{}", first.map(|l| l.id.to_string()).unwrap_or_default()),
             "cut" => {
+                engine.turn_away(true);
                 let _ = cut.send(());
             }
+            "mend" => engine.turn_away(false),
             other => match other.split_once(' ') {
                 Some(("user", name)) => {
                     let link = web.invite_user(Role::FrontDesk, name, Duration::from_secs(3_600));

@@ -11,6 +11,7 @@ use anteroom_types::{CallEvent, CallId, EntryId, EventKind, Mono, TraceId, Wall}
 use anteroom_web::{Answer, Engine, SIP_QUEUE_MAX, SipPeer, SipSocket};
 use axum::body::Bytes;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::{broadcast, mpsc};
@@ -27,6 +28,8 @@ pub struct Fake {
     sender: broadcast::Sender<LiveEvent>,
     /// Where the engine's side of each new SIP socket goes; with none, there are no browser handsets.
     handsets: Mutex<Option<mpsc::Sender<Handsets>>>,
+    /// No new handset is let in for now.
+    away: AtomicBool,
 }
 
 /// The engine's side of a browser's SIP socket.
@@ -65,6 +68,7 @@ impl Fake {
             }),
             sender: broadcast::channel(capacity).0,
             handsets: Mutex::new(None),
+            away: AtomicBool::new(false),
         })
     }
 
@@ -73,6 +77,11 @@ impl Fake {
         let (to, from) = mpsc::channel(16);
         *self.handsets.lock().unwrap() = Some(to);
         from
+    }
+
+    /// Whether new handsets are turned away.
+    pub fn turn_away(&self, away: bool) {
+        self.away.store(away, Ordering::Relaxed);
     }
 
     /// What the desk was asked to do so far.
@@ -372,6 +381,9 @@ impl Engine for Fake {
     }
 
     fn sip_socket(&self, peer: SipPeer) -> Option<SipSocket> {
+        if self.away.load(Ordering::Relaxed) {
+            return None;
+        }
         let handsets = self.handsets.lock().unwrap().clone()?;
         let (to_engine, from_browser) = mpsc::channel(SIP_QUEUE_MAX);
         let (to_browser, from_engine) = mpsc::channel(SIP_QUEUE_MAX);
