@@ -396,15 +396,15 @@ const steps = {
     await anna.page.getByText('Answering by itself').waitFor();
   },
 
-  async 'a sign-in that belongs to nobody is told why there is no handset'() {
-    const page = await ben.open();
-    await page.goto('about:blank');
-    await ben.context.clearCookies();
-    const link = new URL(await server.newLink('link'));
-    await page.goto(`${link.origin}/handset${link.hash}`);
-    await page.getByText('You are signed in with a code that belongs to nobody in particular.').waitFor();
-    await looks(page, ['narrow-light', 'wide-dark'])('handset-no-user');
-    await page.close();
+  async 'a machine without a desk is told apart from one that fails, and asked again'() {
+    const body = JSON.stringify({ code: 'desk.not_configured', message: '', hint: '', trace: null });
+    await ben.page.route('**/api/v1/handset', (route) => route.fulfill({ status: 503, contentType: 'application/json', body }));
+    await ben.page.reload();
+    await ben.page.getByText('No desk is set up on this machine.').waitFor();
+    await looks(ben.page, ['narrow-light', 'wide-dark'])('handset-no-desk');
+    await ben.page.unroute('**/api/v1/handset');
+    await button(ben.page, 'Try now').click();
+    await ready(ben.page);
   },
 
   async 'every language speaks, also from right to left and without motion'() {

@@ -19,6 +19,8 @@ export interface LineHost {
   incoming(call: SipCall): void;
   /** Credentials afresh: the server may have been started anew since. */
   credentials(): Promise<Handset>;
+  /** The server knows this telephone by another name now: another line is needed. */
+  renamed(fresh: Handset): void;
 }
 
 /** Calls at once; further ones hear that we are busy. */
@@ -157,8 +159,12 @@ export class Line {
 
   async #renew(): Promise<void> {
     try {
-      const { password } = await this.#host.credentials();
-      this.#agent.set('password', password);
+      const fresh = await this.#host.credentials();
+      if (fresh.user !== this.handset.user || fresh.domain !== this.handset.domain) {
+        this.#host.renamed(fresh);
+        return;
+      }
+      this.#agent.set('password', fresh.password);
     } catch {
       // Not to be had now: the old ones are tried once more, and the refusal tells.
     }

@@ -81,6 +81,9 @@ export class Phone {
   #tones = new Ringer();
   #timer: ReturnType<typeof setInterval> | undefined;
   #stopped = new AbortController();
+  #user = $state<string | null>(null);
+  /** Credentials of another name, to be used once no call needs the old ones. */
+  #fresh: Handset | null = null;
 
   ringing = $derived(this.calls.filter((c) => c.phase === 'ringing' || c.phase === 'answering'));
   /** The call in hand: one that talks, else one that is being made. */
@@ -89,7 +92,6 @@ export class Phone {
       this.calls.find((c) => c.phase === 'talking' || c.phase === 'calling') ??
       null,
   );
-  me = $derived(this.setup.is === 'ready' ? this.setup.handset.user : '');
 
   constructor(board: Board) {
     this.board = board;
@@ -111,7 +113,9 @@ export class Phone {
     navigator.mediaDevices?.addEventListener('devicechange', () => void this.#list(), { signal });
     void this.#list();
     void this.#bell.unlock();
-    void this.retrySetup();
+    // One session in a browser, one telephone in it.
+    this.#leader = new Leader('anteroom-handset', (role) => this.#lead(role));
+    this.#leader.start();
   }
 
   stop(): void {
@@ -125,15 +129,14 @@ export class Phone {
     this.#tones.close();
   }
 
+  /** Asks for what it takes to be a telephone, after that failed. */
   async retrySetup(): Promise<void> {
     this.setup = { is: 'loading' };
     try {
-      const handset = await client.handset();
-      if (this.#stopped.signal.aborted) return;
-      this.setup = { is: 'ready', handset };
-      this.#leader?.stop();
-      this.#leader = new Leader(`anteroom-handset-${handset.user}`, (role) => this.#lead(role, handset));
-      this.#leader.start();
+      const [session, handset] = await Promise.all([client.session(), client.handset()]);
+      if (this.#stopped.signal.aborted || this.role !== 'telephone') return;
+      this.#user = session.user ?? null;
+      this.#connect(handset);
     } catch (why) {
       this.setup = { is: 'failed', why };
     }
@@ -146,6 +149,11 @@ export class Phone {
 
   retry(): void {
     this.#line?.retry();
+  }
+
+  /** Whether the desk means us by this user: the one signed in, or the telephone itself when nobody in particular is. */
+  isMe(user: string): boolean {
+    return user === this.#user || (this.setup.is === 'ready' && user === this.setup.handset.user);
   }
 
   /** Where a call stands at the desk, if the desk knows it. */
@@ -297,23 +305,39 @@ export class Phone {
     return this.#mic.level();
   }
 
-  #lead(role: Role, handset: Handset): void {
+  #lead(role: Role): void {
     if (this.#stopped.signal.aborted) return;
     this.role = role;
-    if (role === 'telephone') {
-      this.#line?.stop();
-      this.registration = { is: 'connecting' };
-      this.#line = new Line(handset, {
-        registration: (r) => (this.registration = r),
-        incoming: (call) => this.#add(call),
-        credentials: () => client.handset(),
-      });
-      this.#line.start();
-    } else if (role === 'elsewhere' && this.#line !== null) {
+    if (role === 'telephone') void this.retrySetup();
+    else if (role === 'elsewhere' && this.#line !== null) {
       // Calls in hand are kept to their end.
       this.#line.quieten();
-      if (!this.#line.busy) this.#letGo();
+      this.#settle();
     }
+  }
+
+  #connect(handset: Handset): void {
+    this.setup = { is: 'ready', handset };
+    this.#fresh = null;
+    this.#line?.stop();
+    this.registration = { is: 'connecting' };
+    this.#line = new Line(handset, {
+      registration: (r) => (this.registration = r),
+      incoming: (call) => this.#add(call),
+      credentials: () => client.handset(),
+      renamed: (fresh) => {
+        this.#fresh = fresh;
+        this.#settle();
+      },
+    });
+    this.#line.start();
+  }
+
+  /** Once no call needs the line any more: lets it go, or takes it up under its new name. */
+  #settle(): void {
+    if (this.#line?.busy === true) return;
+    if (this.role === 'elsewhere') this.#letGo();
+    else if (this.#fresh !== null) this.#connect(this.#fresh);
   }
 
   #letGo(): void {
@@ -365,7 +389,7 @@ export class Phone {
     this.calls = this.calls.filter((c) => c !== call);
     this.#sound();
     this.#spareMic();
-    if (this.role === 'elsewhere' && this.#line?.busy !== true) this.#letGo();
+    this.#settle();
   }
 
   #play(call: PhoneCall, stream: MediaStream): void {

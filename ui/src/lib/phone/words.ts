@@ -97,7 +97,6 @@ export function stage(desk: CallDesk, people: Person[]): string {
 /** What to tell somebody about something of the handset's that failed. */
 export function trouble(e: unknown): string {
   if (e instanceof Failure) {
-    if (e.error?.code === 'handset.no_user') return m.hs_no_user();
     if (e.error?.code === 'desk.not_configured') return m.hs_no_desk();
     if (e.status === 404) return m.hs_call_gone();
     if (e.status === 403) return m.error_role();
