@@ -1,5 +1,5 @@
 // Made by scripts/types.mjs from src-tauri/api/schema/api.json. Do not edit.
-// schema sha256 960b4634780d0b6514f14215a175ed98a423ddbaeb4527bada9e5b67f9f35b2b
+// schema sha256 6a2d01f2faccf50dada3164e4ad6b36f5b4c40fb94bf4045bb223e27a87b0613
 
 /**
  * A ULID: 26 characters of Crockford base 32.
@@ -284,6 +284,18 @@ export type EventKind =
     }
   | {
       /**
+       * The slot a call is parked in.
+       */
+      slot?: number | null;
+      type: 'desk';
+      what: DeskFact;
+      /**
+       * The user it is about: a member of staff's account, never the caller.
+       */
+      who?: string | null;
+    }
+  | {
+      /**
        * From.
        */
       from: string;
@@ -367,6 +379,29 @@ export type TaskKind = 'callback' | 'urgent' | 'appointment' | 'prescription' | 
  * A ULID: 26 characters of Crockford base 32.
  */
 export type TaskId = string;
+/**
+ * What happened between a caller and people.
+ */
+export type DeskFact =
+  | 'rung'
+  | 'answered'
+  | 'held'
+  | 'resumed'
+  | 'parked'
+  | 'consulted'
+  | 'transfer_failed'
+  | 'transferred'
+  | 'joined'
+  | 'listens'
+  | 'whispers'
+  | 'barged'
+  | 'left'
+  | 'lost'
+  | 'nobody_answered'
+  | 'queued'
+  | 'leaves_message'
+  | 'message_kept'
+  | 'automation_off';
 /**
  * Why a call ended.
  */
@@ -575,6 +610,7 @@ export interface AnteroomApi {
   DecisionRecord: DecisionRecord;
   DeskCommand: DeskCommand;
   DeskDone: DeskDone;
+  DeskFact: DeskFact;
   DeskLeg: DeskLeg;
   DeskStage: DeskStage;
   Device: Device;

@@ -1,5 +1,5 @@
 // What a screen shows of a call, made from its events one at a time. Pure.
-import type { CallEvent, CallId, CallSummary, DecisionRecord, EndReason, EntryRef, Side, TaskKind, Wall } from './api';
+import type { CallEvent, CallId, CallSummary, DecisionRecord, DeskFact, EndReason, EntryRef, Side, TaskKind, Wall } from './api';
 
 export interface Words {
   kind: 'words';
@@ -25,6 +25,7 @@ export type NoteKind =
   | { type: 'hold'; held: boolean }
   | { type: 'recogniser'; from: string; to: string }
   | { type: 'watchdog' }
+  | { type: 'desk'; what: DeskFact; who: string | null; slot: number | null }
   | { type: 'ended'; reason: EndReason };
 
 export interface Note {
@@ -173,6 +174,9 @@ export function apply(view: CallView, event: CallEvent): void {
       break;
     case 'watchdog':
       note({ type: 'watchdog' });
+      break;
+    case 'desk':
+      note({ type: 'desk', what: kind.what, who: kind.who ?? null, slot: kind.slot ?? null });
       break;
     case 'quality':
       view.mos = kind.mos;

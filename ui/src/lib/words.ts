@@ -1,6 +1,6 @@
 // The words for what the engine names.
 import { m } from '../paraglide/messages';
-import type { Decision, EndReason, EntryStatus, RecogniserHealth, TaskKind, TrunkStatus } from './api';
+import type { Decision, DeskFact, EndReason, EntryStatus, RecogniserHealth, TaskKind, TrunkStatus } from './api';
 import { Failure } from './client';
 import type { NoteKind } from './fold';
 
@@ -58,7 +58,30 @@ const statuses: Record<EntryStatus, () => string> = {
 };
 export const entryStatus = (s: EntryStatus): string => statuses[s]();
 
-export function note(n: NoteKind): string {
+const facts: Record<DeskFact, (p: { who: string; slot: string }) => string> = {
+  rung: (p) => m.fact_rung(p),
+  answered: (p) => m.fact_answered(p),
+  held: (p) => m.fact_held(p),
+  resumed: (p) => m.fact_resumed(p),
+  parked: (p) => m.fact_parked(p),
+  consulted: (p) => m.fact_consulted(p),
+  transfer_failed: () => m.fact_transfer_failed(),
+  transferred: (p) => m.fact_transferred(p),
+  joined: (p) => m.fact_joined(p),
+  listens: (p) => m.fact_listens(p),
+  whispers: (p) => m.fact_whispers(p),
+  barged: (p) => m.fact_barged(p),
+  left: (p) => m.fact_left(p),
+  lost: (p) => m.fact_lost(p),
+  nobody_answered: () => m.fact_nobody_answered(),
+  queued: () => m.fact_queued(),
+  leaves_message: () => m.fact_leaves_message(),
+  message_kept: () => m.fact_message_kept(),
+  automation_off: () => m.fact_automation_off(),
+};
+
+/** A line between the words of a conversation. `name` gives the name others know a user by. */
+export function note(n: NoteKind, name: (user: string) => string): string {
   switch (n.type) {
     case 'consent':
       return m.note_consent();
@@ -76,6 +99,8 @@ export function note(n: NoteKind): string {
       return m.note_recogniser({ from: n.from, to: n.to });
     case 'watchdog':
       return m.note_watchdog();
+    case 'desk':
+      return facts[n.what]({ who: n.who === null ? m.somebody() : name(n.who), slot: n.slot === null ? '?' : `${n.slot}` });
     case 'ended':
       return m.note_ended({ reason: ended(n.reason) });
   }
