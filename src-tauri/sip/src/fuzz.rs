@@ -2,10 +2,11 @@
 
 use crate::config::{SipConfig, Transport};
 use crate::core::{Core, Output};
-use crate::event::SipEvent;
+use crate::event::{DialRequest, SipEvent};
 use crate::frame::{Frame, Framer};
+use crate::registrar::{DigestAlgorithm, RegistrarConfig, SipUser};
 use crate::wire::Hop;
-use anteroom_types::{Mono, Wall};
+use anteroom_types::{LegId, Mono, Wall};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,9 +25,42 @@ fn hop(transport: Transport) -> Hop {
 fn core() -> Core {
     let cfg = SipConfig {
         allow_direct: true,
+        registrar: Some(RegistrarConfig {
+            domains: vec!["clinic.test".into()],
+            ..RegistrarConfig::default()
+        }),
         ..SipConfig::default()
     };
-    Core::new(Arc::new(cfg), 1, Wall(0))
+    let mut core = Core::new(Arc::new(cfg), 1, Wall(0));
+    let _ = core.set_users(vec![user()]);
+    core
+}
+
+fn user() -> SipUser {
+    SipUser::new("201", "anteroom", "secret")
+}
+
+/// A request again with the credentials its challenge asks for, so that what stands behind the password is reached too.
+fn authorised(raw: &[u8], sent: &[Bytes]) -> Option<Bytes> {
+    let challenge = sent.iter().rev().map(|b| String::from_utf8_lossy(b).into_owned());
+    let challenge = challenge.into_iter().find(|t| t.contains("nonce=\""))?;
+    let nonce = challenge.split("nonce=\"").nth(1)?.split('"').next()?.to_owned();
+    let name = if challenge.starts_with("SIP/2.0 407") {
+        "Proxy-Authorization"
+    } else {
+        "Authorization"
+    };
+    let text = String::from_utf8_lossy(raw).into_owned();
+    let (first, rest) = text.split_once("\r\n")?;
+    let method = first.split(' ').next()?;
+    let a = DigestAlgorithm::Md5;
+    let ha2 = a.hex(&format!("{method}:sip:x"));
+    let secret = user().ha1_md5;
+    let response = a.hex(&format!("{}:{nonce}:00000001:c:auth:{ha2}", secret.expose()));
+    Some(Bytes::from(format!(
+        "{first}\r\n{name}: Digest username=\"201\",realm=\"anteroom\",nonce=\"{nonce}\",uri=\"sip:x\",response=\"{response}\",\
+         algorithm=MD5,cnonce=\"c\",qop=auth,nc=00000001\r\n{rest}"
+    )))
 }
 
 /// Answers, holds and hangs up what comes in, so that the dialog code is reached; returns bytes it wants sent.
@@ -42,6 +76,18 @@ fn play(core: &mut Core, sent: &mut Vec<Bytes>) {
                 }
                 SipEvent::Offer { leg, token, .. } => {
                     let _ = core.reply_offer(leg, token, sdp());
+                }
+                SipEvent::Refer { leg, token, .. } => {
+                    let _ = core.refer_accept(leg, token);
+                    let _ = core.refer_progress(leg, token, 200);
+                }
+                SipEvent::Registered { contact, .. } => {
+                    let leg = LegId::from_u128(u128::from(contact.id.0));
+                    let _ = core.dial(DialRequest {
+                        sdp: Some(sdp()),
+                        ..DialRequest::new(leg, contact.id, "1")
+                    });
+                    let _ = core.set_mwi("201", 1, 0);
                 }
                 SipEvent::Established { leg } => {
                     let _ = core.reinvite(leg, sdp());
@@ -63,6 +109,10 @@ pub fn fuzz_message(data: &[u8]) -> usize {
     for ms in [0, 10, 700] {
         core.on_timeout(Mono::from_ms(ms));
         core.receive(Mono::from_ms(ms), at, &hop(Transport::Udp), &raw);
+        play(&mut core, &mut sent);
+    }
+    if let Some(again) = authorised(data, &sent) {
+        core.receive(Mono::from_ms(750), at, &hop(Transport::Udp), &again);
         play(&mut core, &mut sent);
     }
     let mut framer = Framer::default();
@@ -101,7 +151,9 @@ fn turn(bytes: &Bytes) -> Vec<Bytes> {
             .map(|l| l[name.len() + 1..].trim().to_owned())
             .unwrap_or_default()
     };
-    ["ACK", "PRACK", "UPDATE", "INVITE", "INFO", "BYE"]
+    [
+        "ACK", "PRACK", "UPDATE", "INVITE", "INFO", "SUBSCRIBE", "NOTIFY", "REFER", "BYE",
+    ]
         .into_iter()
         .enumerate()
         .map(|(i, m)| {
@@ -113,7 +165,7 @@ fn turn(bytes: &Bytes) -> Vec<Bytes> {
             Bytes::from(format!(
                 "{m} sip:x@192.0.2.2 SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bKf{i}\r\nFrom: {}\r\nTo: {}\r\nCall-ID: {}\r\n\
                  CSeq: {seq} {m}\r\nMax-Forwards: 9\r\nRAck: {} 1 INVITE\r\nContact: <sip:a@192.0.2.1>\r\n\
-                 Content-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n",
+                 Event: message-summary\r\nRefer-To: <sip:b@c?Replaces=a%3Bto-tag=b%3Bfrom-tag=c>\r\nContent-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n",
                 get("from"),
                 get("to"),
                 get("call-id"),

@@ -9,6 +9,19 @@ To: <sip:desk@192.0.2.2>\r\nFrom: \"A\" <sip:a@192.0.2.1>;tag=x\r\nCall-ID: c\r\
 Supported: 100rel, timer\r\nRequire: 100rel\r\nSession-Expires: 90;refresher=uac\r\nAllow: UPDATE\r\nRecord-Route: <sip:p;lr>, <sip:q;lr>\r\n\
 Content-Type: multipart/mixed;boundary=b\r\nContent-Length: 62\r\n\r\n--b\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n--b--\r\nxxxxxxxxx";
 
+const REGISTER: &[u8] = b"REGISTER sip:clinic.test SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKr;rport\r\nMax-Forwards: 70\r\n\
+To: <sip:201@clinic.test>\r\nFrom: <sip:201@clinic.test>;tag=x\r\nCall-ID: r\r\nCSeq: 1 REGISTER\r\nPath: <sip:p;lr>, <sip:q;lr;ob>\r\n\
+Contact: \"A\" <sip:201@192.0.2.1;transport=udp>;expires=60;+sip.instance=\"<urn:uuid:1>\";reg-id=1, <sip:201@x.invalid>;q=0.5\r\n\
+Supported: path, outbound\r\nUser-Agent: x\r\nExpires: 600\r\nContent-Length: 0\r\n\r\n";
+
+const SUBSCRIBE: &[u8] = b"SUBSCRIBE sip:201@clinic.test SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKs;rport\r\nMax-Forwards: 70\r\n\
+To: <sip:201@clinic.test>\r\nFrom: <sip:201@clinic.test>;tag=y\r\nCall-ID: s\r\nCSeq: 1 SUBSCRIBE\r\nContact: <sip:201@192.0.2.1>\r\n\
+Event: message-summary\r\nExpires: 600\r\nContent-Length: 0\r\n\r\n";
+
+const TAKE_OVER: &[u8] = b"INVITE sip:desk@clinic.test SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKt;rport\r\nMax-Forwards: 70\r\n\
+To: <sip:desk@clinic.test>\r\nFrom: <sip:201@clinic.test>;tag=z\r\nCall-ID: t\r\nCSeq: 1 INVITE\r\nContact: <sip:a@192.0.2.1>\r\n\
+Require: replaces\r\nReplaces: c;to-tag=1;from-tag=2;early-only\r\nContent-Type: application/sdp\r\nContent-Length: 5\r\n\r\nv=0\r\n";
+
 fn corpus() -> Vec<Vec<u8>> {
     let dir = format!("{}/tests/torture", env!("CARGO_MANIFEST_DIR"));
     let mut files: Vec<_> = std::fs::read_dir(dir)
@@ -18,7 +31,7 @@ fn corpus() -> Vec<Vec<u8>> {
         .collect();
     files.sort();
     let mut all: Vec<Vec<u8>> = files.iter().map(|p| std::fs::read(p).unwrap()).collect();
-    all.push(GOOD.to_vec());
+    all.extend([GOOD, REGISTER, SUBSCRIBE, TAKE_OVER].map(<[u8]>::to_vec));
     all
 }
 
@@ -51,6 +64,14 @@ fn mutate(rng: &mut StdRng, corpus: &[Vec<u8>]) -> Vec<u8> {
         b"UPDATE",
         b"\0",
         b"Route: <sip:;lr>\r\n",
+        b"Authorization: Digest username=\"",
+        b"Refer-To: <sip:a?Replaces=%",
+        b"Replaces: ;to-tag=;from-tag=\r\n",
+        b"Event: message-summary;id=1\r\n",
+        b"Expires: 0\r\n",
+        b"Path: <",
+        b"REGISTER",
+        b"REFER",
     ];
     let mut m = corpus[rng.random_range(0..corpus.len())].clone();
     for _ in 0..rng.random_range(1..6) {
@@ -90,6 +111,15 @@ fn the_corpus_itself_reaches_the_dialogs() {
     assert!(
         anteroom_sip::fuzz::fuzz_message(GOOD) > 3,
         "a good INVITE is answered"
+    );
+    // A challenge each time, then the 200, and the telephone is rung and its lamp lit.
+    assert!(
+        anteroom_sip::fuzz::fuzz_message(REGISTER) > 6,
+        "a telephone registers"
+    );
+    assert!(
+        anteroom_sip::fuzz::fuzz_message(SUBSCRIBE) > 5,
+        "a lamp is subscribed to"
     );
 }
 

@@ -103,7 +103,14 @@ impl Core {
             }
             None
         };
-        if self.servers.len() >= super::SERVER_TRANSACTIONS_MAX {
+        // A flood of strangers, whose addresses may be forged, leaves room for telephones, trunks and calls in progress.
+        let friend = user.is_some() || tag.is_some() || cancels || self.is_familiar(hop);
+        let room = if friend {
+            super::SERVER_TRANSACTIONS_MAX
+        } else {
+            super::SERVER_TRANSACTIONS_MAX / 2
+        };
+        if self.servers.len() >= room {
             self.counters.refused_full += 1;
             self.reply_stateless(hop, &request, 503, &self.retry_after());
             return;

@@ -36,7 +36,7 @@ use timers::TimerTable;
 
 /// Events kept for an application that does not take them; see the crate's table of queues.
 pub(crate) const EVENTS_PENDING_MAX: usize = 8_192;
-/// Server transactions at once. Beyond it new requests are answered 503 without state.
+/// Server transactions at once, half of it for strangers. Beyond it new requests are answered 503 without state.
 const SERVER_TRANSACTIONS_MAX: usize = 20_000;
 
 /// What the core wants done.
@@ -443,3 +443,5 @@ impl Core {
 
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod simulation_registrar;

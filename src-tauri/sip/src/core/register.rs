@@ -50,6 +50,21 @@ impl Core {
         r.guard.is_banned(hop, r.is_registered_flow(hop), self.now) && self.trunk_of(hop).is_none()
     }
 
+    /// Whether a message came by a trunk or by the flow of a registered telephone.
+    pub(super) fn is_familiar(&self, hop: &Hop) -> bool {
+        let registered = self.registry.as_ref().is_some_and(|r| r.is_registered_flow(hop));
+        registered || self.trunk_of(hop).is_some()
+    }
+
+    /// Whether a connection serves a trunk, a registered telephone or a call.
+    pub(crate) fn is_used(&self, hop: &Hop) -> bool {
+        self.is_familiar(hop)
+            || self
+                .calls
+                .values()
+                .any(|c| hop.conn.is_some() && c.dialog.hop.conn == hop.conn)
+    }
+
     /// Whether a request with a To tag belongs to a dialog of ours.
     pub(super) fn is_of_a_dialog(&self, r: &Request) -> bool {
         match (

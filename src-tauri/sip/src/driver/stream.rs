@@ -35,6 +35,9 @@ const CONNECT: Duration = Duration::from_secs(4);
 const PARTIAL: Duration = Duration::from_secs(20);
 /// How long a connection may be silent.
 const IDLE: Duration = Duration::from_secs(3_900);
+/// How long a connection that came in may stay without serving a trunk, a registered telephone or a call, whatever is said
+/// over it. Otherwise a handful of addresses could take all there are.
+const UNUSED: Duration = Duration::from_secs(60);
 
 /// Certificates.
 #[derive(Debug)]
@@ -225,13 +228,13 @@ async fn open(shared: Arc<Shared>, id: u64, hop: Hop, rx: mpsc::Receiver<Bytes>)
                     let shake = tls.connector().connect(name, tcp);
                     if let Ok(Ok(s)) = tokio::time::timeout(STEP, shake).await {
                         connected(&shared);
-                        serve(&shared, id, &hop, s, rx).await;
+                        serve(&shared, id, &hop, s, rx, false).await;
                     }
                 }
             }
             _ => {
                 connected(&shared);
-                serve(&shared, id, &hop, tcp, rx).await;
+                serve(&shared, id, &hop, tcp, rx, false).await;
             }
         }
     }
@@ -279,10 +282,10 @@ pub(super) async fn accept(shared: Arc<Shared>, index: usize, listener: TcpListe
                     (Transport::Tls, Some(tls)) => {
                         let shake = tls.acceptor().accept(tcp);
                         if let Ok(Ok(s)) = tokio::time::timeout(STEP, shake).await {
-                            serve(&shared, id, &hop, s, rx).await;
+                            serve(&shared, id, &hop, s, rx, true).await;
                         }
                     }
-                    _ => serve(&shared, id, &hop, tcp, rx).await,
+                    _ => serve(&shared, id, &hop, tcp, rx, true).await,
                 }
                 close(&shared, id);
             }
@@ -301,6 +304,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     hop: &Hop,
     mut stream: S,
     mut rx: mpsc::Receiver<Bytes>,
+    came_in: bool,
 ) {
     let hop = Hop {
         conn: Some(id),
@@ -309,10 +313,12 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let mut framer = Framer::default();
     let mut buf = vec![0u8; 16 * 1024];
     let mut partial_since: Option<Instant> = None;
+    let mut heard = Instant::now();
+    let mut probation = tokio::time::interval_at((heard + UNUSED).into(), UNUSED);
     loop {
         let patience = match partial_since {
             Some(t) => PARTIAL.saturating_sub(t.elapsed()),
-            None => IDLE,
+            None => IDLE.saturating_sub(heard.elapsed()),
         };
         tokio::select! {
             read = stream.read(&mut buf) => {
@@ -321,6 +327,7 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                     Ok(n) => n,
                 };
                 let at = Instant::now();
+                heard = at;
                 framer.push(&buf[..n]);
                 while let Some(frame) = framer.next() {
                     partial_since = None;
@@ -349,6 +356,11 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             bytes = rx.recv() => {
                 let Some(bytes) = bytes else { return };
                 if !write(&mut stream, &bytes).await {
+                    return;
+                }
+            }
+            _ = probation.tick(), if came_in => {
+                if !shared.lock().core.is_used(&hop) {
                     return;
                 }
             }
