@@ -141,5 +141,6 @@ pub(crate) fn media(config: &Config) -> MediaConfig {
         },
         first_packet_timeout_ms: m.first_packet_timeout_ms,
         silence_timeout_ms: m.silence_timeout_ms,
+        ..MediaConfig::default()
     }
 }

@@ -78,6 +78,7 @@ pub fn fuzz_sdp(data: &str) {
             codecs: Codec::ALL.to_vec(),
             srtp,
             keys: [key.clone(), key],
+            dtls: None,
         };
         if let Ok((_, answer)) = sdp::answer(data, &local, None, Version { id: 1, version: 1 }) {
             assert!(sdp::parse(&answer).is_ok(), "an unreadable answer");

@@ -34,6 +34,7 @@ mod srtp;
 mod stats;
 pub mod tone;
 pub mod wav;
+mod webrtc;
 
 pub use codec::{Codec, CodecError};
 pub use error::MediaError;
@@ -41,6 +42,8 @@ pub use error::MediaError;
 pub use fuzz::{fuzz_rtp, fuzz_sdp};
 pub use playout::{Over, PlayError};
 pub use session::{
-    Bridge, Link, MediaConfig, MediaEvent, MediaFactory, MediaHandle, MediaSession, SrtpPolicy, bridge, link,
+    Bridge, Link, MediaConfig, MediaEvent, MediaFactory, MediaHandle, MediaSession, SrtpPolicy, bridge,
+    is_webrtc, link,
 };
-pub use stats::Quality;
+pub use stats::{Path, Quality};
+pub use webrtc::IceServer;

@@ -5,6 +5,7 @@ use crate::codec::Codec;
 use crate::error::MediaError;
 use crate::session::SrtpPolicy;
 use crate::srtp::{CryptoLine, MasterKey, Suite};
+use crate::webrtc::{Setup, Way};
 use anteroom_types::limits::SDP_BYTES_MAX;
 use sdp_types::{Attribute, Connection, Media, Origin, Session, Time};
 use std::net::{IpAddr, SocketAddr};
@@ -13,6 +14,8 @@ use std::net::{IpAddr, SocketAddr};
 const MEDIA_MAX: usize = 32;
 /// Formats of a media line looked at.
 const FORMATS_MAX: usize = 128;
+/// Candidates of a media line that are looked at.
+const CANDIDATES_MAX: usize = 64;
 /// Payload type of comfort noise (RFC 3389), which is static.
 pub(crate) const COMFORT_NOISE: u8 = 13;
 /// The dynamic payload types we offer for keypad events.
@@ -30,6 +33,16 @@ pub(crate) struct Local {
     pub(crate) srtp: SrtpPolicy,
     /// The keys we encrypt with, one for each suite in the order of [`Suite::ALL`].
     pub(crate) keys: [MasterKey; 2],
+    /// How a browser gets to us; then there is DTLS-SRTP over ICE and nothing else.
+    pub(crate) dtls: Option<DtlsLocal>,
+}
+
+/// What our descriptions say to a browser.
+#[derive(Debug, Clone)]
+pub(crate) struct DtlsLocal {
+    pub(crate) way: Way,
+    pub(crate) ssrc: u32,
+    pub(crate) cname: String,
 }
 
 /// Keys of both directions.
@@ -155,6 +168,60 @@ struct Stream {
     direction: Direction,
     cryptos: Vec<CryptoLine>,
     secure: bool,
+    way: Option<Way>,
+}
+
+/// Whether an offer is a browser's: audio over DTLS-SRTP with a fingerprint.
+pub(crate) fn is_webrtc(offer: &str) -> bool {
+    parse(offer).is_ok_and(|s| s.medias.iter().any(|m| is_dtls(m) && way(&s, m).is_some()))
+}
+
+/// How to get to the one who wrote a description.
+pub(crate) fn way_of(text: &str) -> Result<Way, MediaError> {
+    let s = parse(text)?;
+    s.medias
+        .iter()
+        .filter(|m| is_dtls(m))
+        .find_map(|m| way(&s, m))
+        .ok_or(MediaError::EncryptionRequired)
+}
+
+fn is_dtls(m: &Media) -> bool {
+    m.media == "audio" && m.port != 0 && matches!(m.proto.as_str(), "UDP/TLS/RTP/SAVPF" | "UDP/TLS/RTP/SAVP")
+}
+
+/// Reads what ICE and DTLS need, from the line or from the session around it (RFC 8839 5.4, RFC 8122 5).
+fn way(session: &Session, media: &Media) -> Option<Way> {
+    let of_session = |name: &str| {
+        session
+            .attributes
+            .iter()
+            .find(|a| a.attribute == name)
+            .and_then(|a| a.value.as_deref())
+    };
+    let any = |name: &str| {
+        let here = media.attributes.iter().find(|a| a.attribute == name);
+        here.and_then(|a| a.value.as_deref())
+            .or_else(|| of_session(name))
+            .map(str::trim)
+    };
+    let credential = |name: &str, min: usize| {
+        any(name)
+            .filter(|v| (min..=256).contains(&v.len()))
+            .map(str::to_owned)
+    };
+    Some(Way {
+        ufrag: credential("ice-ufrag", 4)?,
+        pwd: credential("ice-pwd", 22)?,
+        fingerprint: any("fingerprint").filter(|f| f.len() < 256)?.to_owned(),
+        setup: any("setup").and_then(Setup::from_name).unwrap_or(Setup::ActPass),
+        candidates: values(media, "candidate")
+            .take(CANDIDATES_MAX)
+            .filter(|c| c.len() < 512)
+            .map(str::to_owned)
+            .collect(),
+        mid: any("mid").filter(|m| m.len() < 64).unwrap_or("0").to_owned(),
+    })
 }
 
 fn values<'a>(media: &'a Media, name: &'a str) -> impl Iterator<Item = &'a str> {
@@ -173,8 +240,10 @@ fn address(c: &Connection) -> Result<IpAddr, MediaError> {
 }
 
 /// Reads a media line; `None` if it is none we could ever speak.
-fn stream(session: &Session, media: &Media) -> Result<Option<Stream>, MediaError> {
+fn stream(session: &Session, media: &Media, dtls: bool) -> Result<Option<Stream>, MediaError> {
     let (plain, secure) = match media.proto.as_str() {
+        "UDP/TLS/RTP/SAVPF" | "UDP/TLS/RTP/SAVP" => (false, dtls),
+        _ if dtls => (false, false),
         "RTP/AVP" | "RTP/AVPF" => (true, false),
         "RTP/SAVP" | "RTP/SAVPF" => (false, true),
         _ => (false, false),
@@ -251,6 +320,7 @@ fn stream(session: &Session, media: &Media) -> Result<Option<Stream>, MediaError
             .filter_map(CryptoLine::parse)
             .collect(),
         secure,
+        way: dtls.then(|| way(session, media)).flatten(),
     }))
 }
 
@@ -277,8 +347,12 @@ impl Stream {
             .or_else(|| Some(SocketAddr::new(remote.ip(), remote.port().checked_add(1)?)))
     }
 
-    /// The direction with the old way of holding in it: an address of zero wants to hear nothing (RFC 3264 8.4).
+    /// The direction with the old way of holding in it: an address of zero wants to hear nothing (RFC 3264 8.4). With
+    /// ICE it says only that no candidate has been gathered yet (RFC 8840 4.1.1).
     fn effective_direction(&self) -> Direction {
+        if self.way.is_some() {
+            return self.direction;
+        }
         Direction {
             receive: self.direction.receive && !self.address.is_unspecified(),
             ..self.direction
@@ -286,7 +360,11 @@ impl Stream {
     }
 
     fn check_family(&self, local: &Local) -> Result<(), MediaError> {
-        if self.address.is_unspecified() || self.address.is_ipv4() == local.advertise.is_ipv4() {
+        // With ICE the address in the line means nothing.
+        if local.dtls.is_some()
+            || self.address.is_unspecified()
+            || self.address.is_ipv4() == local.advertise.is_ipv4()
+        {
             Ok(())
         } else {
             Err(MediaError::AddressFamily)
@@ -304,7 +382,7 @@ pub(crate) fn answer(
     let session = parse(offer)?;
     let mut why = MediaError::NothingInCommon;
     for (index, media) in session.medias.iter().enumerate() {
-        let Some(s) = stream(&session, media)? else {
+        let Some(s) = stream(&session, media, local.dtls.is_some())? else {
             continue;
         };
         if let Err(e) = s.check_family(local) {
@@ -319,9 +397,14 @@ pub(crate) fn answer(
         let line = s
             .cryptos
             .iter()
-            .filter(|_| local.srtp != SrtpPolicy::Off)
+            .filter(|_| local.srtp != SrtpPolicy::Off && local.dtls.is_none())
             .min_by_key(|c| c.suite as u8);
-        if line.is_none() && (s.secure || local.srtp == SrtpPolicy::Required) {
+        if local.dtls.is_some() {
+            if s.way.is_none() || !s.mux {
+                why = MediaError::EncryptionRequired;
+                continue;
+            }
+        } else if line.is_none() && (s.secure || local.srtp == SrtpPolicy::Required) {
             if local.srtp != SrtpPolicy::Off {
                 why = MediaError::EncryptionRequired;
             }
@@ -333,7 +416,8 @@ pub(crate) fn answer(
             theirs: l.key.clone(),
         });
         let events = s.events_for(codec);
-        let noise = s.comfort_noise && codec.clock_hz() == 8_000;
+        // A browser that may send comfort noise cuts off what its voice detector takes for none.
+        let noise = s.comfort_noise && codec.clock_hz() == 8_000 && local.dtls.is_none();
         let offered = s.effective_direction();
         let agreed = Agreed {
             receive: vec![(pt, codec)],
@@ -381,6 +465,7 @@ pub(crate) fn offer(local: &Local, current: Option<Codec>, v: Version) -> Result
     codecs.sort_by_key(|(_, c)| Some(*c) != current);
     let events = our_events(local);
     let cryptos: Vec<_> = match local.srtp {
+        _ if local.dtls.is_some() => Vec::new(),
         SrtpPolicy::Off => Vec::new(),
         _ => Suite::ALL
             .into_iter()
@@ -392,7 +477,9 @@ pub(crate) fn offer(local: &Local, current: Option<Codec>, v: Version) -> Result
             })
             .collect(),
     };
-    let proto = if local.srtp == SrtpPolicy::Required {
+    let proto = if local.dtls.is_some() {
+        "UDP/TLS/RTP/SAVPF"
+    } else if local.srtp == SrtpPolicy::Required {
         "RTP/SAVP"
     } else {
         "RTP/AVP"
@@ -402,7 +489,7 @@ pub(crate) fn offer(local: &Local, current: Option<Codec>, v: Version) -> Result
         local,
         &codecs,
         &events,
-        codecs.iter().any(|c| c.1.clock_hz() == 8_000),
+        local.dtls.is_none() && codecs.iter().any(|c| c.1.clock_hz() == 8_000),
         proto,
         &cryptos,
         true,
@@ -423,7 +510,8 @@ fn our_events(local: &Local) -> Vec<(u8, u32)> {
 pub(crate) fn accept(answer: &str, local: &Local) -> Result<Agreed, MediaError> {
     let session = parse(answer)?;
     let media = session.medias.first().ok_or(MediaError::NothingInCommon)?;
-    let s = stream(&session, media)?.ok_or(MediaError::NothingInCommon)?;
+    let dtls = local.dtls.is_some();
+    let s = stream(&session, media, dtls)?.ok_or(MediaError::NothingInCommon)?;
     s.check_family(local)?;
     let send = s
         .codecs
@@ -446,8 +534,15 @@ pub(crate) fn accept(answer: &str, local: &Local) -> Result<Agreed, MediaError> 
     if send_events.is_none() {
         receive_events.clear();
     }
-    let line = s.cryptos.first().filter(|_| local.srtp != SrtpPolicy::Off);
-    if line.is_none() && (s.secure || local.srtp == SrtpPolicy::Required) {
+    let line = s
+        .cryptos
+        .first()
+        .filter(|_| local.srtp != SrtpPolicy::Off && !dtls);
+    if dtls {
+        if s.way.is_none() || !s.mux {
+            return Err(MediaError::EncryptionRequired);
+        }
+    } else if line.is_none() && (s.secure || local.srtp == SrtpPolicy::Required) {
         return Err(MediaError::EncryptionRequired);
     }
     let theirs = s.effective_direction();
@@ -477,6 +572,9 @@ fn blank(local: &Local, v: Version) -> Session {
     );
     s.set_connection(Connection::from_ip_addr(local.advertise));
     s.add_time(Time::new(0, 0));
+    if let Some(d) = &local.dtls {
+        s.add_attribute_with_value("group", format!("BUNDLE {}", d.way.mid));
+    }
     s
 }
 
@@ -543,6 +641,20 @@ fn line_of(
     }
     for c in cryptos {
         m.add_attribute_with_value("crypto", c.value().as_str());
+    }
+    if let Some(d) = &local.dtls {
+        m.add_attribute_with_value("mid", d.way.mid.clone());
+        m.add_attribute_with_value("ice-ufrag", d.way.ufrag.clone());
+        m.add_attribute_with_value("ice-pwd", d.way.pwd.clone());
+        m.add_attribute_with_value("fingerprint", d.way.fingerprint.clone());
+        m.add_attribute_with_value("setup", d.way.setup.name());
+        for c in &d.way.candidates {
+            m.add_attribute_with_value("candidate", c.clone());
+        }
+        m.add_attribute_from_str("end-of-candidates");
+        // Without a stream of its own a browser's track event names none, and some pages play streams only.
+        m.add_attribute_with_value("msid", "anteroom audio");
+        m.add_attribute_with_value("ssrc", format!("{} cname:{}", d.ssrc, d.cname));
     }
     m.add_attribute_with_value("ptime", "20");
     if mux {

@@ -59,6 +59,26 @@ impl std::fmt::Debug for MasterKey {
 }
 
 impl MasterKey {
+    /// Bytes of a key with its salt.
+    pub(crate) const BYTES: usize = KEY_BYTES + SALT_BYTES;
+
+    /// The client's and the server's, from what a DTLS handshake exports (RFC 5764 4.2): client key, server key,
+    /// client salt, server salt. None if there is not enough of it.
+    pub(crate) fn pair_from_export(material: &[u8]) -> Option<(Self, Self)> {
+        let take = |at: usize, n: usize| material.get(at..at + n);
+        let join = |key: &[u8], salt: &[u8]| {
+            let mut k = Zeroizing::new([0; KEY_BYTES + SALT_BYTES]);
+            k[..KEY_BYTES].copy_from_slice(key);
+            k[KEY_BYTES..].copy_from_slice(salt);
+            Self(k)
+        };
+        let salts = KEY_BYTES * 2;
+        Some((
+            join(take(0, KEY_BYTES)?, take(salts, SALT_BYTES)?),
+            join(take(KEY_BYTES, KEY_BYTES)?, take(salts + SALT_BYTES, SALT_BYTES)?),
+        ))
+    }
+
     /// A new key from the system's generator, or none if it fails.
     pub(crate) fn random() -> Option<Self> {
         use rand::TryRngCore as _;

@@ -4,6 +4,36 @@ use crate::codec::Codec;
 use crate::rtp::extend_seq;
 use anteroom_types::Mono;
 
+/// How media gets to the peer and back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Path {
+    /// RTP to the address in the session description, or where it was learned to be.
+    #[default]
+    Direct,
+    /// The desktop's own audio: no network at all.
+    Local,
+    /// ICE, between addresses of both machines' own.
+    Host,
+    /// ICE, through address translation on one side or both.
+    Reflexive,
+    /// ICE, through a TURN server of one side or both.
+    Relay,
+}
+
+impl Path {
+    /// A short name for records and screens.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Local => "local",
+            Self::Host => "host",
+            Self::Reflexive => "srflx",
+            Self::Relay => "relay",
+        }
+    }
+}
+
 /// Quality of a session's media so far.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Quality {
@@ -31,6 +61,12 @@ pub struct Quality {
     pub ticks_dropped: u64,
     /// Share of our packets the peer says it lost, 0 to 1, from its latest report.
     pub remote_loss: Option<f32>,
+    /// The codec we send.
+    pub codec: Option<Codec>,
+    /// Whether media is encrypted.
+    pub encrypted: bool,
+    /// How it gets there.
+    pub path: Path,
 }
 
 /// Reception of one SSRC (RFC 3550 A.1, A.3 and A.8).

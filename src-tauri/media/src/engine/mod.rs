@@ -20,7 +20,8 @@ use crate::rtp::{self, Kind, Rtp};
 use crate::sdp::{Agreed, COMFORT_NOISE};
 use crate::session::MediaEvent;
 use crate::srtp::{Inbound, Outbound};
-use crate::stats::{Quality, Reception, mos};
+use crate::stats::{Path, Quality, Reception, mos};
+use crate::webrtc::DtlsKeys;
 use crate::{rtcp, tone};
 use anteroom_types::audio::{Frame, SILENCE};
 use anteroom_types::{FRAME_MS, FRAME_SAMPLES, Mono, RATE_HZ, SayId};
@@ -32,6 +33,9 @@ use std::sync::Arc;
 /// Events kept for the consumer between two drains. Beyond it the oldest is dropped; nothing but a flood of our own
 /// commands between two ticks could make so many.
 const EVENTS_MAX: usize = 512;
+
+/// Stands for an address that the path knows and the engine does not.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
 
 /// Which of the two sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +117,9 @@ pub(crate) struct Engine {
     /// The timestamp after the end of what was relayed last.
     relayed_to: Option<u32>,
     timeouts: Timeouts,
+    /// Datagrams come and go by a checked path with keys of its own: ICE and DTLS-SRTP. There is no address to latch
+    /// on to, and nothing is sent before there are keys.
+    secure: bool,
     agreed: Option<Agreed>,
     held: bool,
     latch: Latch,
@@ -155,6 +162,7 @@ impl Engine {
             relay: Relay::default(),
             relayed_to: None,
             timeouts,
+            secure: false,
             agreed: None,
             held: false,
             latch: Latch::new(),
@@ -197,6 +205,50 @@ impl Engine {
         self.agreed.as_ref()
     }
 
+    pub(crate) fn ssrc(&self) -> u32 {
+        self.seed.ssrc
+    }
+
+    pub(crate) fn cname(&self) -> &str {
+        &self.seed.cname
+    }
+
+    /// The path is ICE's and DTLS-SRTP's; see [`Self::secure`].
+    pub(crate) fn set_secure(&mut self) {
+        self.secure = true;
+    }
+
+    /// A handshake has given keys.
+    pub(crate) fn set_keys(&mut self, keys: &DtlsKeys) {
+        // Keys that cannot be used leave the session silent, and the silence is told of.
+        self.inbound = Inbound::new(keys.suite, &keys.theirs);
+        self.outbound = Outbound::new(keys.suite, &keys.ours);
+        self.quality.encrypted = true;
+        self.marker = true;
+    }
+
+    /// Media takes another way now.
+    pub(crate) fn set_path(&mut self, path: Path) {
+        self.quality.path = path;
+    }
+
+    /// The peer cannot be reached any more; told like a silence that has lasted too long.
+    pub(crate) fn path_lost(&mut self) {
+        if !self.silence_told && !self.ended {
+            self.silence_told = true;
+            self.event(MediaEvent::SilenceTimeout);
+        }
+    }
+
+    /// Where RTP goes.
+    fn target(&self) -> Option<SocketAddr> {
+        if self.secure {
+            // The path fills in the address.
+            return self.outbound.is_some().then_some(NOWHERE);
+        }
+        self.latch.target()
+    }
+
     pub(crate) fn set_signalling(&mut self, ip: IpAddr) {
         self.latch.set_signalling(ip);
     }
@@ -213,6 +265,7 @@ impl Engine {
             self.relayed_to = None;
         }
         match &agreed.keys {
+            _ if self.secure => {}
             None => (self.inbound, self.outbound) = (None, None),
             Some(k) => {
                 // The same key goes on with its counters; starting them again would repeat the key stream.
@@ -425,6 +478,8 @@ impl Engine {
             .map_or((0, 0), |r| (r.received(), r.lost()));
         q.packets_rx = self.before.0 + rx;
         q.lost = self.before.1 + lost;
+        q.codec = self.agreed.as_ref().map(|a| a.send.1);
+        q.encrypted |= self.outbound.is_some();
         q.jitter_ms = self.reception.as_ref().map_or(0.0, Reception::jitter_ms);
         if let Some(j) = &self.jitter {
             let c = j.counts();

@@ -15,7 +15,10 @@ impl Engine {
     pub(super) fn rtp(&mut self, from: SocketAddr, bytes: &[u8], now: Mono) {
         let Some(agreed) = &self.agreed else { return };
         let encrypted = agreed.keys.is_some();
-        if !self.latch.worth_checking(from, encrypted, now) {
+        if self.secure && self.inbound.is_none() {
+            return;
+        }
+        if !self.secure && !self.latch.worth_checking(from, encrypted, now) {
             self.quality.dropped_foreign += 1;
             return;
         }
@@ -39,6 +42,10 @@ impl Engine {
             self.quality.malformed += 1;
             return;
         };
+        if self.secure {
+            self.admit(packet, now);
+            return;
+        }
         match self.latch.judge(from, packet.ssrc, packet.seq, encrypted, now) {
             Verdict::Foreign => self.quality.dropped_foreign += 1,
             Verdict::Wait => {}
@@ -137,12 +144,13 @@ impl Engine {
     fn rtcp(&mut self, from: SocketAddr, bytes: &[u8], now: Mono) {
         let Some(agreed) = &self.agreed else { return };
         let near = |ip: IpAddr| {
-            self.latch.target().is_some_and(|t| t.ip() == ip)
+            self.secure
+                || self.latch.target().is_some_and(|t| t.ip() == ip)
                 || agreed.remote_rtcp.is_some_and(|t| t.ip() == ip)
         };
         let plain = match (&mut self.inbound, rtcp::ssrc(bytes)) {
             (Some(inbound), Some(ssrc)) if near(from.ip()) => inbound.rtcp(ssrc, bytes).ok(),
-            (None, _) if near(from.ip()) => Some(bytes.into()),
+            (None, _) if near(from.ip()) && !self.secure => Some(bytes.into()),
             _ => None,
         };
         let Some(plain) = plain else {

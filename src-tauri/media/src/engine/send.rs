@@ -164,7 +164,7 @@ impl Engine {
     }
 
     fn send_packet(&mut self, payload_type: u8, marker: bool, timestamp: u32, payload: &[u8]) {
-        if self.latch.target().is_none() {
+        if self.target().is_none() {
             return;
         }
         let seq = self.seed.seq;
@@ -173,7 +173,7 @@ impl Engine {
     }
 
     fn send_numbered(&mut self, payload_type: u8, seq: u16, marker: bool, timestamp: u32, payload: &[u8]) {
-        let Some(to) = self.latch.target() else { return };
+        let Some(to) = self.target() else { return };
         let plain = rtp::packet(payload_type, seq, marker, timestamp, self.seed.ssrc, payload);
         let bytes = match &mut self.outbound {
             Some(o) => match o.rtp(&plain) {
@@ -211,14 +211,18 @@ impl Engine {
             .latch
             .locked()
             .filter(|l| agreed.remote.is_none_or(|r| r.ip() != l.ip()));
-        let to = if agreed.mux {
-            self.latch.target()
+        let to = if agreed.mux || self.secure {
+            self.target()
         } else {
             self.rtcp_source
                 .or_else(|| moved.and_then(|l| Some(SocketAddr::new(l.ip(), l.port().checked_add(1)?))))
                 .or(agreed.remote_rtcp)
         };
-        let port = if agreed.mux { Port::Rtp } else { Port::Rtcp };
+        let port = if agreed.mux || self.secure {
+            Port::Rtp
+        } else {
+            Port::Rtcp
+        };
         let Some(to) = to else { return };
         let sent = rtcp::Sent {
             ssrc: self.seed.ssrc,

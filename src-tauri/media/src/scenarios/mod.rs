@@ -11,6 +11,7 @@ mod quality;
 mod srtp;
 mod timeouts;
 mod tones;
+mod webrtc;
 
 use crate::codec::Codec;
 use crate::engine::{Engine, Port, Seed, Timeouts};
@@ -108,6 +109,7 @@ pub(super) fn local(port: u16, host: u8, codecs: &[Codec], srtp: SrtpPolicy) -> 
         codecs: codecs.to_vec(),
         srtp,
         keys: [key(), key()],
+        dtls: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::codec::Codec;
 use crate::stats::Quality;
+use crate::webrtc::IceServer;
 use anteroom_types::audio::Frame;
 use anteroom_types::{Mono, SayId};
 use std::net::IpAddr;
@@ -34,6 +35,8 @@ pub struct MediaConfig {
     pub srtp: SrtpPolicy,
     /// Milliseconds to wait for the first packet before [`MediaEvent::SilenceTimeout`].
     pub first_packet_timeout_ms: u64,
+    /// STUN and TURN servers that sessions with browsers ask for candidates.
+    pub ice_servers: Vec<IceServer>,
     /// Milliseconds without a packet, after the first, before [`MediaEvent::SilenceTimeout`]; not while held.
     pub silence_timeout_ms: u64,
 }
@@ -46,6 +49,7 @@ impl Default for MediaConfig {
             ports: 20_000..=21_999,
             codecs: Codec::ALL.to_vec(),
             srtp: SrtpPolicy::Optional,
+            ice_servers: Vec::new(),
             first_packet_timeout_ms: 30_000,
             silence_timeout_ms: 15_000,
         }
@@ -100,7 +104,8 @@ pub enum MediaEvent {
     },
     /// The peer's first packet was accepted.
     FirstPacket,
-    /// The peer has sent nothing for the configured time. It comes again only after packets have.
+    /// The peer has sent nothing for the configured time, or the way to a browser is lost: no checks answered for 30 s
+    /// (RFC 7675), or the association closed by it. It comes again only after packets have.
     SilenceTimeout,
     /// Figures so far, about every five seconds.
     Quality(Quality),

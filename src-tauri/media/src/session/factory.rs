@@ -7,6 +7,7 @@ use crate::error::MediaError;
 use crate::ports::Pool;
 use crate::sdp::{self, Local, Version};
 use crate::srtp::MasterKey;
+use crate::webrtc::Identity;
 use anteroom_types::Mono;
 use rand::Rng as _;
 use std::sync::atomic::AtomicBool;
@@ -24,6 +25,8 @@ struct Factory {
     config: MediaConfig,
     epoch: std::time::Instant,
     pool: Arc<Pool>,
+    /// Made when the first browser comes.
+    identity: OnceLock<Arc<Identity>>,
 }
 
 impl MediaFactory {
@@ -56,6 +59,7 @@ impl MediaFactory {
                 config,
                 epoch,
                 pool: Arc::new(pool),
+                identity: OnceLock::new(),
             }),
         })
     }
@@ -89,7 +93,20 @@ impl MediaFactory {
         Ok((session, offer))
     }
 
-    fn now(&self) -> Mono {
+    pub(super) fn config(&self) -> &MediaConfig {
+        &self.inner.config
+    }
+
+    /// Our certificate, the same for all sessions.
+    pub(super) fn identity(&self) -> Result<Arc<Identity>, MediaError> {
+        if let Some(made) = self.inner.identity.get() {
+            return Ok(Arc::clone(made));
+        }
+        let made = Arc::new(Identity::new()?);
+        Ok(Arc::clone(self.inner.identity.get_or_init(|| made)))
+    }
+
+    pub(super) fn now(&self) -> Mono {
         Mono::from_duration(
             Instant::now()
                 .into_std()
@@ -97,7 +114,7 @@ impl MediaFactory {
         )
     }
 
-    fn session(&self) -> Result<MediaSession, MediaError> {
+    pub(super) fn session(&self) -> Result<MediaSession, MediaError> {
         let c = &self.inner.config;
         let (lease, rtp, rtcp) = self.inner.pool.lease(c.bind)?;
         let key = || MasterKey::random().ok_or(MediaError::Crypto);
@@ -115,6 +132,7 @@ impl MediaFactory {
             codecs: c.codecs.clone(),
             srtp: c.srtp,
             keys: [key()?, key()?],
+            dtls: None,
         };
         let timeouts = Timeouts {
             first_packet_ms: c.first_packet_timeout_ms,
@@ -129,6 +147,8 @@ impl MediaFactory {
                 version: 0,
             },
             offered: false,
+            peer: None,
+            epoch: self.inner.epoch,
             listeners: Arc::from([]),
         };
         let shared = Arc::new(Shared {

@@ -5,12 +5,14 @@
 //! taken, ticks are dropped and counted, and the other events have a reserve of their own.
 
 mod bridge;
+mod browser;
 mod config;
 mod factory;
 mod shared;
 mod task;
 
 pub use bridge::{Bridge, Link, bridge, link};
+pub use browser::is_webrtc;
 pub use config::{MediaConfig, MediaEvent, SrtpPolicy};
 pub use factory::MediaFactory;
 
@@ -62,11 +64,7 @@ impl MediaSession {
     /// Whether encryption was agreed on.
     #[must_use]
     pub fn is_srtp(&self) -> bool {
-        self.shared
-            .lock()
-            .engine
-            .agreed()
-            .is_some_and(|a| a.keys.is_some())
+        self.shared.lock().is_encrypted()
     }
 
     /// The port RTP is expected on.
@@ -170,7 +168,7 @@ impl MediaHandle {
     /// Whether the media is encrypted.
     #[must_use]
     pub fn is_srtp(&self) -> bool {
-        self.lock().engine.agreed().is_some_and(|a| a.keys.is_some())
+        self.lock().is_encrypted()
     }
 
     /// Appends engine audio (mono, 16 kHz) to what is to be said, in place of whatever a bridge brings. While the peer

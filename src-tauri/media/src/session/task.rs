@@ -108,11 +108,8 @@ impl Task {
         }
         let now = self.shared.now();
         let (outgoing, mut events) = shared.with(|inner| {
-            inner.engine.end(now);
-            (
-                std::mem::take(&mut inner.engine.outgoing),
-                std::mem::take(&mut inner.engine.events),
-            )
+            inner.end(now);
+            (inner.flush(now), std::mem::take(&mut inner.engine.events))
         });
         shared.send(&outgoing);
         self.out.pass(&mut events);
@@ -121,9 +118,9 @@ impl Task {
     fn tick(&mut self) {
         let now = self.shared.now();
         let (mut outgoing, mut events, heard, listeners) = self.shared.with(|inner| {
-            inner.engine.tick(now);
+            inner.tick(now);
             (
-                std::mem::take(&mut inner.engine.outgoing),
+                inner.flush(now),
                 std::mem::take(&mut inner.engine.events),
                 inner.engine.rx,
                 Arc::clone(&inner.listeners),
@@ -155,8 +152,11 @@ impl Task {
                 return;
             };
             let now = self.shared.now();
-            self.shared
-                .with(|i| i.engine.datagram(port, canonical(from), &buf[..n], now));
+            let outgoing = self.shared.with(|i| {
+                i.datagram(port, canonical(from), &buf[..n], now);
+                i.flush(now)
+            });
+            self.shared.send(&outgoing);
         }
     }
 }

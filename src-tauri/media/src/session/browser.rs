@@ -1,0 +1,124 @@
+//! Sessions with browsers: made like the others, once the servers have said how we can be reached.
+
+use super::MediaSession;
+use super::factory::MediaFactory;
+use super::shared::Shared;
+use crate::error::MediaError;
+use crate::sdp::{self, DtlsLocal};
+use crate::webrtc::{IceServer, Peer, Setup};
+use anteroom_types::limits::RTP_DATAGRAM_BYTES_MAX;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::UdpSocket;
+use tokio::time::Instant;
+
+/// How long servers are waited for: a browser's user waits as long.
+const GATHER: Duration = Duration::from_millis(1_500);
+/// How often requests to servers are repeated at most.
+const GATHER_STEP: Duration = Duration::from_millis(50);
+/// Servers asked for one session.
+const SERVERS_MAX: usize = 4;
+
+/// Whether an offer is a browser's, for [`MediaFactory::answer_webrtc`]; any other is for [`MediaFactory::answer`].
+#[must_use]
+pub fn is_webrtc(offer: &str) -> bool {
+    sdp::is_webrtc(offer)
+}
+
+impl MediaFactory {
+    /// Answers a browser's offer: DTLS-SRTP over ICE, complete with candidates. It waits for STUN and TURN servers,
+    /// for one and a half seconds at most, if any are configured. Re-INVITEs, late candidates and ICE restarts go to
+    /// [`super::MediaHandle::remote_offer`] like any other.
+    ///
+    /// # Errors
+    /// As [`MediaFactory::answer`].
+    pub async fn answer_webrtc(&self, offer: &str) -> Result<(MediaSession, String), MediaError> {
+        let theirs = sdp::way_of(offer)?;
+        let session = self.browser(false, &theirs.mid).await?;
+        let answer = session.shared.lock().remote_offer(offer, self.now())?;
+        Ok((session, answer))
+    }
+
+    /// Makes an offer to a browser. It waits like [`Self::answer_webrtc`].
+    ///
+    /// # Errors
+    /// As [`MediaFactory::offer`].
+    pub async fn offer_webrtc(&self) -> Result<(MediaSession, String), MediaError> {
+        let session = self.browser(true, "0").await?;
+        let offer = session.shared.lock().local_offer()?;
+        Ok((session, offer))
+    }
+
+    async fn browser(&self, offering: bool, mid: &str) -> Result<MediaSession, MediaError> {
+        let identity = self.identity()?;
+        let servers = lookup(&self.config().ice_servers, self.config().advertise.is_ipv4()).await;
+        let session = self.session()?;
+        let local = SocketAddr::new(self.config().advertise, session.port());
+        let now = Instant::now().into_std();
+        let peer = Peer::new(identity, local, offering, &servers, now)?;
+        {
+            let mut inner = session.shared.lock();
+            inner.local.dtls = Some(DtlsLocal {
+                way: peer.describe(Setup::ActPass, mid),
+                ssrc: inner.engine.ssrc(),
+                cname: inner.engine.cname().to_owned(),
+            });
+            inner.engine.set_secure();
+            inner.peer = Some(Box::new(peer));
+        }
+        if !servers.is_empty() {
+            let socket = session.rtp.try_clone().map_err(MediaError::Socket)?;
+            gather(
+                &session.shared,
+                UdpSocket::from_std(socket).map_err(MediaError::Socket)?,
+            )
+            .await;
+        }
+        Ok(session)
+    }
+}
+
+/// Names to addresses of our IP version. A server that cannot be found is left out.
+async fn lookup(servers: &[IceServer], ipv4: bool) -> Vec<(IceServer, SocketAddr)> {
+    let mut found = Vec::new();
+    for s in servers.iter().take(SERVERS_MAX) {
+        let looked_up = tokio::time::timeout(GATHER, tokio::net::lookup_host(&s.address)).await;
+        let at = looked_up
+            .ok()
+            .and_then(Result::ok)
+            .and_then(|mut all| all.find(|a| a.is_ipv4() == ipv4));
+        match at {
+            Some(at) => found.push((s.clone(), at)),
+            None => tracing::warn!("a STUN or TURN server was not found"),
+        }
+    }
+    found
+}
+
+/// Talks to the servers until each has answered, or for as long as it is worth waiting.
+async fn gather(shared: &Arc<Shared>, socket: UdpSocket) {
+    let deadline = Instant::now() + GATHER;
+    let mut buf = vec![0u8; RTP_DATAGRAM_BYTES_MAX + 1];
+    loop {
+        let now = shared.now();
+        let (done, outgoing) = {
+            let mut inner = shared.lock();
+            inner.peer_timeout(now);
+            let done = inner.peer.as_ref().is_none_or(|p| p.gathered());
+            (done, inner.flush(now))
+        };
+        for o in &outgoing {
+            let _ = socket.send_to(&o.bytes, o.to).await;
+        }
+        if done || Instant::now() >= deadline {
+            return;
+        }
+        if let Ok(Ok((n, from))) = tokio::time::timeout(GATHER_STEP, socket.recv_from(&mut buf)).await {
+            let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+            shared
+                .lock()
+                .datagram(crate::engine::Port::Rtp, from, &buf[..n], shared.now());
+        }
+    }
+}
