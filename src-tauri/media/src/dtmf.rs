@@ -29,6 +29,11 @@ fn code(digit: char) -> Option<u8> {
     (0..16).find(|&c| self::digit(c) == Some(d))
 }
 
+/// Whether a character is a key of the keypad.
+pub(crate) fn is_digit(c: char) -> bool {
+    code(c).is_some()
+}
+
 /// A digit that was pressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Press {

@@ -16,6 +16,7 @@ mod error;
 mod fuzz;
 mod jitter;
 mod latch;
+mod local;
 pub mod music;
 mod playout;
 mod plc;
@@ -42,8 +43,8 @@ pub use error::MediaError;
 pub use fuzz::{fuzz_rtp, fuzz_sdp};
 pub use playout::{Over, PlayError};
 pub use session::{
-    Bridge, Link, MediaConfig, MediaEvent, MediaFactory, MediaHandle, MediaSession, SrtpPolicy, bridge,
-    is_webrtc, link,
+    Bridge, Link, LocalAudio, MEMBERS_MAX, MediaConfig, MediaEvent, MediaFactory, MediaHandle, MediaSession,
+    MemberId, Mix, Role, SrtpPolicy, bridge, is_webrtc, link, mix,
 };
 pub use stats::{Path, Quality};
 pub use webrtc::IceServer;

@@ -87,6 +87,11 @@ impl MasterKey {
         Some(Self(k))
     }
 
+    /// For a session that encrypts nothing.
+    pub(crate) fn unused() -> Self {
+        Self(Zeroizing::new([0; KEY_BYTES + SALT_BYTES]))
+    }
+
     pub(crate) fn to_base64(&self) -> Zeroizing<String> {
         Zeroizing::new(STANDARD.encode(self.0.as_slice()))
     }

@@ -15,6 +15,7 @@ use crate::dtmf::{self, Sending};
 use crate::error::MediaError;
 use crate::jitter::JitterBuffer;
 use crate::latch::{Latch, Verdict};
+use crate::local::Device;
 use crate::playout::{Over, PlayError, Played, Playout};
 use crate::rtp::{self, Kind, Rtp};
 use crate::sdp::{Agreed, COMFORT_NOISE};
@@ -98,6 +99,9 @@ pub(crate) enum Forward {
 /// Forwards kept between two drains; only a flood could make so many.
 const FORWARDS_MAX: usize = 64;
 
+/// Keys taken of one press on a device's keypad.
+const KEYS_MAX: usize = 32;
+
 /// A source that may take over from the one before: its first packet waits for a second that follows.
 struct Newcomer {
     packet: Rtp,
@@ -120,8 +124,11 @@ pub(crate) struct Engine {
     /// Datagrams come and go by a checked path with keys of its own: ICE and DTLS-SRTP. There is no address to latch
     /// on to, and nothing is sent before there are keys.
     secure: bool,
+    /// The peer is a device of this machine's; there are no packets at all.
+    device: Option<Device>,
     agreed: Option<Agreed>,
     held: bool,
+    presses: u32,
     latch: Latch,
     inbound: Option<Inbound>,
     outbound: Option<Outbound>,
@@ -163,8 +170,10 @@ impl Engine {
             relayed_to: None,
             timeouts,
             secure: false,
+            device: None,
             agreed: None,
             held: false,
+            presses: 0,
             latch: Latch::new(),
             inbound: None,
             outbound: None,
@@ -216,6 +225,38 @@ impl Engine {
     /// The path is ICE's and DTLS-SRTP's; see [`Self::secure`].
     pub(crate) fn set_secure(&mut self) {
         self.secure = true;
+    }
+
+    /// The peer is a device of this machine's.
+    pub(crate) fn set_device(&mut self, device: Device) {
+        self.quality.path = Path::Local;
+        self.device = Some(device);
+    }
+
+    pub(crate) fn is_local(&self) -> bool {
+        self.device.is_some()
+    }
+
+    /// The person at the device has pressed keys.
+    pub(crate) fn press(&mut self, digits: &str, duration_ms: u32, now: Mono) {
+        for digit in digits.chars().filter(|&d| dtmf::is_digit(d)).take(KEYS_MAX) {
+            // Told apart by moment and order, as those of a telephone are by their timestamps.
+            self.presses = self.presses.wrapping_add(1);
+            self.pressed(dtmf::Press {
+                digit,
+                duration_ms,
+                timestamp: (now.as_ms() as u32).wrapping_add(self.presses),
+            });
+        }
+    }
+
+    /// The person at the device holds the other side, or takes it back.
+    pub(crate) fn set_local_held(&mut self, held: bool) {
+        if held != self.held {
+            self.held = held;
+            self.event(MediaEvent::Held(held));
+            self.forward(Forward::Held(held));
+        }
     }
 
     /// A handshake has given keys.
@@ -423,13 +464,18 @@ impl Engine {
         if let Some(press) = self.keys_in.tick(event_hz, now) {
             self.pressed(press);
         }
-        let (rx, rx_filled) = match &mut self.jitter {
-            Some(j) => {
+        let (rx, rx_filled) = match (&self.device, &mut self.jitter) {
+            (Some(_), _) if self.held => (SILENCE, false),
+            (Some(device), _) => device.captured(),
+            (None, Some(j)) => {
                 let p = j.pull(now);
                 (p.frame, p.filled)
             }
-            None => (SILENCE, false),
+            (None, None) => (SILENCE, false),
         };
+        if self.device.is_some() && rx_filled && self.heard.replace(now).is_none() {
+            self.event(MediaEvent::FirstPacket);
+        }
         self.rx = rx;
         let tx = self.send_audio(now);
         self.watch(now);

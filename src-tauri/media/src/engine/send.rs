@@ -10,6 +10,9 @@ impl Engine {
     pub(super) fn send_audio(&mut self, now: Mono) -> Frame {
         // Taken whether or not it is sent, so that it never grows old.
         let heard = self.hearing.next();
+        if self.device.is_some() {
+            return self.play_locally(heard, now);
+        }
         let Some((may_send, (payload_type, codec), events)) =
             self.agreed.as_ref().map(|a| (a.may_send, a.send, a.send_events))
         else {
@@ -38,21 +41,9 @@ impl Engine {
                 return SILENCE;
             }
             // Without telephone-event the tones themselves go, in the audio.
-            Sending::Event(key, e) => {
-                let from = e.began_ms_ago as usize * RATE_HZ as usize / 1000;
-                std::array::from_fn(|n| tone::dtmf_sample(key, from + n, RATE_HZ))
-            }
+            Sending::Event(key, e) => key_tone(key, e.began_ms_ago),
             Sending::Pause => SILENCE,
-            Sending::Nothing => {
-                let mut seen = Vec::new();
-                let said = self.playout.next(&mut |e| seen.push(e));
-                self.played(seen, now);
-                match (said, heard) {
-                    (Some((said, Over::Mix)), Some(heard)) => self.hearing.over(&said, &heard),
-                    (Some((said, _)), _) => said,
-                    (None, heard) => heard.unwrap_or(SILENCE),
-                }
-            }
+            Sending::Nothing => self.said_over(heard, now),
         };
         let mut payload = std::mem::take(&mut self.payload);
         let encoded = self.encoder.as_mut().map(|e| e.encode(&tx, &mut payload));
@@ -61,6 +52,35 @@ impl Engine {
             self.send_packet(payload_type, marker, timestamp, &payload);
         }
         self.payload = payload;
+        tx
+    }
+
+    /// What we have to say, in place of or over what is heard.
+    fn said_over(&mut self, heard: Option<Frame>, now: Mono) -> Frame {
+        let mut seen = Vec::new();
+        let said = self.playout.next(&mut |e| seen.push(e));
+        self.played(seen, now);
+        match (said, heard) {
+            (Some((said, Over::Mix)), Some(heard)) => self.hearing.over(&said, &heard),
+            (Some((said, _)), _) => said,
+            (None, heard) => heard.unwrap_or(SILENCE),
+        }
+    }
+
+    /// The person at the device hears the same as the peer of any leg would, keys as tones.
+    fn play_locally(&mut self, heard: Option<Frame>, now: Mono) -> Frame {
+        let tx = if self.held {
+            SILENCE
+        } else {
+            match self.keys_out.tick(FRAME_MS, 8_000) {
+                Sending::Event(key, e) => key_tone(key, e.began_ms_ago),
+                Sending::Pause => SILENCE,
+                Sending::Nothing => self.said_over(heard, now),
+            }
+        };
+        if let Some(device) = &self.device {
+            device.play(&tx);
+        }
         tx
     }
 
@@ -94,7 +114,11 @@ impl Engine {
                     .hearing
                     .source(link)
                     .is_none_or(|s| s.event == Some(press.timestamp));
-                if !passed && self.agreed.as_ref().is_some_and(|a| a.may_send) {
+                let may_send = match &self.agreed {
+                    Some(a) => a.may_send,
+                    None => self.device.is_some() && !self.held,
+                };
+                if !passed && may_send {
                     self.keys_out.push_held(press.digit, press.duration_ms, FRAME_MS);
                 }
             }
@@ -250,4 +274,10 @@ impl Engine {
         };
         self.outgoing.push(Outgoing { port, to, bytes });
     }
+}
+
+/// Twenty milliseconds of a key's tones.
+fn key_tone(key: char, began_ms_ago: u32) -> Frame {
+    let from = began_ms_ago as usize * RATE_HZ as usize / 1000;
+    std::array::from_fn(|n| tone::dtmf_sample(key, from + n, RATE_HZ))
 }

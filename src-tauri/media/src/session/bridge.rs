@@ -24,7 +24,7 @@ pub struct Link {
 
 impl Link {
     /// None if the listener hears too many already.
-    fn new(speaker: &Arc<Shared>, listener: &Arc<Shared>) -> Option<Self> {
+    pub(super) fn new(speaker: &Arc<Shared>, listener: &Arc<Shared>) -> Option<Self> {
         let number = NEXT_LINK.fetch_add(1, Ordering::Relaxed);
         if !listener.lock().engine.hear(number) {
             return None;

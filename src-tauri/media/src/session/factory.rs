@@ -4,6 +4,7 @@ use super::shared::{Inner, Shared};
 use super::{MediaConfig, MediaSession};
 use crate::engine::{Engine, Seed, Timeouts};
 use crate::error::MediaError;
+use crate::local::Device;
 use crate::ports::Pool;
 use crate::sdp::{self, Local, Version};
 use crate::srtp::MasterKey;
@@ -115,9 +116,26 @@ impl MediaFactory {
     }
 
     pub(super) fn session(&self) -> Result<MediaSession, MediaError> {
-        let c = &self.inner.config;
-        let (lease, rtp, rtcp) = self.inner.pool.lease(c.bind)?;
+        let (lease, rtp, rtcp) = self.inner.pool.lease(self.inner.config.bind)?;
         let key = || MasterKey::random().ok_or(MediaError::Crypto);
+        let shared = self.shared(lease.port(), [key()?, key()?]);
+        Ok(MediaSession {
+            shared: Arc::new(shared),
+            lease,
+            rtp,
+            rtcp,
+        })
+    }
+
+    /// The same without a port, for a device of this machine's.
+    pub(super) fn shared_local(&self, device: Device) -> Arc<Shared> {
+        let shared = self.shared(0, [MasterKey::unused(), MasterKey::unused()]);
+        shared.lock().engine.set_device(device);
+        Arc::new(shared)
+    }
+
+    fn shared(&self, rtp_port: u16, keys: [MasterKey; 2]) -> Shared {
+        let c = &self.inner.config;
         let mut rng = rand::rng();
         let seed = Seed {
             ssrc: rng.random(),
@@ -128,10 +146,10 @@ impl MediaFactory {
         };
         let local = Local {
             advertise: c.advertise,
-            rtp_port: lease.port(),
+            rtp_port,
             codecs: c.codecs.clone(),
             srtp: c.srtp,
-            keys: [key()?, key()?],
+            keys,
             dtls: None,
         };
         let timeouts = Timeouts {
@@ -151,18 +169,12 @@ impl MediaFactory {
             epoch: self.inner.epoch,
             listeners: Arc::from([]),
         };
-        let shared = Arc::new(Shared {
+        Shared {
             inner: Mutex::new(inner),
             sockets: OnceLock::new(),
             stop: Notify::new(),
             stopped: AtomicBool::new(false),
             epoch: self.inner.epoch,
-        });
-        Ok(MediaSession {
-            shared,
-            lease,
-            rtp,
-            rtcp,
-        })
+        }
     }
 }

@@ -7,14 +7,18 @@
 mod bridge;
 mod browser;
 mod config;
+mod desktop;
 mod factory;
+mod mix;
 mod shared;
 mod task;
 
 pub use bridge::{Bridge, Link, bridge, link};
 pub use browser::is_webrtc;
 pub use config::{MediaConfig, MediaEvent, SrtpPolicy};
+pub use desktop::LocalAudio;
 pub use factory::MediaFactory;
+pub use mix::{MEMBERS_MAX, MemberId, Mix, Role, mix};
 
 use crate::codec::Codec;
 use crate::error::MediaError;
@@ -81,29 +85,43 @@ impl MediaSession {
     /// Outside a Tokio runtime.
     #[must_use]
     pub fn start(self) -> (MediaHandle, mpsc::Receiver<MediaEvent>) {
-        let (tx, rx) = mpsc::channel(EVENTS_QUEUED_MAX);
-        let now = self.shared.now();
-        self.shared.lock().engine.start(now);
-        let handle = MediaHandle {
-            guard: Arc::new(Guard {
-                shared: Arc::clone(&self.shared),
-            }),
-        };
-        match (UdpSocket::from_std(self.rtp), UdpSocket::from_std(self.rtcp)) {
-            (Ok(rtp), Ok(rtcp)) => {
-                // It is set here alone, and a session starts once.
-                let _ = self.shared.sockets.set(Sockets { rtp, rtcp });
-                tokio::spawn(Task::new(self.shared, tx, self.lease).run());
-            }
-            (Err(e), _) | (_, Err(e)) => {
-                // The consumer sees its receiver closed, as when a session ends.
-                tracing::error!(error = %e, "a media socket could not be watched");
-                self.shared.stopped.store(true, Ordering::Release);
-                self.shared.lock().engine.end(now);
-            }
-        }
-        (handle, rx)
+        let sockets = UdpSocket::from_std(self.rtp)
+            .and_then(|rtp| UdpSocket::from_std(self.rtcp).map(|rtcp| Sockets { rtp, rtcp }));
+        start(self.shared, Some(sockets), Some(self.lease))
     }
+}
+
+/// Starts the task of a session; one without sockets is a device's.
+fn start(
+    shared: Arc<Shared>,
+    sockets: Option<std::io::Result<Sockets>>,
+    lease: Option<Lease>,
+) -> (MediaHandle, mpsc::Receiver<MediaEvent>) {
+    let (tx, rx) = mpsc::channel(EVENTS_QUEUED_MAX);
+    let now = shared.now();
+    shared.lock().engine.start(now);
+    let handle = MediaHandle {
+        guard: Arc::new(Guard {
+            shared: Arc::clone(&shared),
+        }),
+    };
+    match sockets {
+        Some(Err(e)) => {
+            // The consumer sees its receiver closed, as when a session ends.
+            tracing::error!(error = %e, "a media socket could not be watched");
+            shared.stopped.store(true, Ordering::Release);
+            shared.lock().engine.end(now);
+        }
+        Some(Ok(sockets)) => {
+            // It is set here alone, and a session starts once.
+            let _ = shared.sockets.set(sockets);
+            tokio::spawn(Task::new(shared, tx, lease).run());
+        }
+        None => {
+            tokio::spawn(Task::new(shared, tx, lease).run());
+        }
+    }
+    (handle, rx)
 }
 
 /// Ends the session when the last handle goes.

@@ -209,6 +209,9 @@ impl Inner {
     }
 
     pub(super) fn remote_offer(&mut self, offer: &str, now: Mono) -> Result<String, MediaError> {
+        if self.engine.is_local() {
+            return Err(MediaError::NothingInCommon);
+        }
         let version = self.next_version();
         let current = self.codec();
         let at = self.instant(now);
@@ -238,6 +241,9 @@ impl Inner {
     }
 
     pub(super) fn local_offer(&mut self) -> Result<String, MediaError> {
+        if self.engine.is_local() {
+            return Err(MediaError::NothingInCommon);
+        }
         let version = self.next_version();
         if let (Some(peer), Some(d)) = (&self.peer, &mut self.local.dtls) {
             let mid = d.way.mid.clone();

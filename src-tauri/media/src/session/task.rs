@@ -1,7 +1,7 @@
 //! The task of a running session: it paces the engine, reads its sockets and passes its events on.
 
 use super::MediaEvent;
-use super::shared::Shared;
+use super::shared::{Shared, Sockets};
 use crate::engine::Port;
 use crate::ports::Lease;
 use anteroom_types::FRAME_MS;
@@ -64,11 +64,11 @@ impl Outbox {
 pub(super) struct Task {
     shared: Arc<Shared>,
     out: Outbox,
-    _lease: Lease,
+    _lease: Option<Lease>,
 }
 
 impl Task {
-    pub(super) fn new(shared: Arc<Shared>, tx: mpsc::Sender<MediaEvent>, lease: Lease) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, tx: mpsc::Sender<MediaEvent>, lease: Option<Lease>) -> Self {
         let out = Outbox {
             tx,
             backlog: VecDeque::new(),
@@ -85,9 +85,7 @@ impl Task {
         let mut due = Instant::now() + frame;
         let mut buf = vec![0u8; RTP_DATAGRAM_BYTES_MAX + 1];
         let shared = Arc::clone(&self.shared);
-        let Some(sockets) = shared.sockets.get() else {
-            return;
-        };
+        let sockets = shared.sockets.get();
         while !self.shared.stopped.load(Ordering::Acquire) {
             tokio::select! {
                 biased;
@@ -102,8 +100,8 @@ impl Task {
                     due += frame;
                     self.tick();
                 }
-                r = sockets.rtp.readable() => if r.is_ok() { self.read(Port::Rtp, &sockets.rtp, &mut buf) },
-                r = sockets.rtcp.readable() => if r.is_ok() { self.read(Port::Rtcp, &sockets.rtcp, &mut buf) },
+                Some(s) = readable(sockets, Port::Rtp) => self.read(Port::Rtp, s, &mut buf),
+                Some(s) = readable(sockets, Port::Rtcp) => self.read(Port::Rtcp, s, &mut buf),
             }
         }
         let now = self.shared.now();
@@ -159,6 +157,16 @@ impl Task {
             self.shared.send(&outgoing);
         }
     }
+}
+
+/// Waits for a datagram; a device's leg waits for none. None after an error, which is an earlier datagram's.
+async fn readable(sockets: Option<&Sockets>, port: Port) -> Option<&UdpSocket> {
+    let socket = match (sockets, port) {
+        (Some(s), Port::Rtp) => &s.rtp,
+        (Some(s), Port::Rtcp) => &s.rtcp,
+        (None, _) => std::future::pending().await,
+    };
+    socket.readable().await.ok().map(|()| socket)
 }
 
 /// IPv4 in IPv6's clothes, as a dual-stack socket gives it, compares equal to IPv4 as descriptions write it.
