@@ -3,7 +3,7 @@
 mod browser;
 
 use anteroom_media::{
-    Codec, MediaConfig, MediaEvent, MediaFactory, MediaHandle, Path, bridge, is_webrtc, tone,
+    Codec, IceServer, MediaConfig, MediaEvent, MediaFactory, MediaHandle, Path, bridge, is_webrtc, tone,
 };
 use anteroom_types::{RATE_HZ, SayId};
 use browser::{Browser, quoted};
@@ -12,12 +12,91 @@ use std::time::Instant;
 use tokio::sync::mpsc::Receiver;
 
 fn factory(first_port: u16, codecs: &[Codec]) -> MediaFactory {
+    with_servers(first_port, codecs, Vec::new(), false)
+}
+
+fn with_servers(
+    first_port: u16,
+    codecs: &[Codec],
+    servers: Vec<IceServer>,
+    relay_only: bool,
+) -> MediaFactory {
     let config = MediaConfig {
         ports: first_port..=first_port + 15,
         codecs: codecs.to_vec(),
+        ice_servers: servers,
+        ice_relay_only: relay_only,
         ..MediaConfig::default()
     };
     MediaFactory::new(config, Instant::now()).unwrap()
+}
+
+/// A real TURN server on loopback; it ends with the value.
+struct Turn(std::process::Child);
+
+impl Turn {
+    const PORT: u16 = 17_590;
+
+    async fn start() -> Self {
+        let child = std::process::Command::new("turnserver")
+            .args([
+                "-n",
+                "--no-cli",
+                "--no-tls",
+                "--no-dtls",
+                "--no-rfc5780",
+                "--log-file",
+                "stdout",
+            ])
+            .args(["--listening-ip", "127.0.0.1", "--relay-ip", "127.0.0.1"])
+            .args(["--listening-port", &Self::PORT.to_string()])
+            .args([
+                "--min-port",
+                "17560",
+                "--max-port",
+                "17589",
+                "--allow-loopback-peers",
+            ])
+            .args([
+                "--lt-cred-mech",
+                "--user",
+                "desk:secret",
+                "--realm",
+                "clinic.invalid",
+            ])
+            .args(["--pidfile", "", "--userdb", "/dev/null"])
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("this test needs coturn; cargo xtask setup installs it");
+        let turn = Self(child);
+        // It listens on TCP too, which tells when it is ready.
+        for _ in 0..100 {
+            if tokio::net::TcpStream::connect(("127.0.0.1", Self::PORT))
+                .await
+                .is_ok()
+            {
+                return turn;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("the TURN server did not come up");
+    }
+
+    fn server() -> IceServer {
+        IceServer {
+            address: format!("127.0.0.1:{}", Self::PORT),
+            credentials: Some(("desk".into(), "secret".into())),
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 struct Leg {
@@ -215,5 +294,48 @@ async fn we_call_a_browser_and_bridge_it_to_a_telephone() {
         phone.listen(1_500).await;
         assert_eq!(phone.digits(), "7*", "{telephone}");
         drop(together);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn relayed_by_a_turn_server_on_one_side_and_on_both() {
+    let _turn = Turn::start().await;
+    let ice = format!(
+        "{{ urls: 'turn:127.0.0.1:{}?transport=udp', username: 'desk', credential: 'secret' }}",
+        Turn::PORT
+    );
+    for (n, (ours, policy)) in [(false, "relay"), (true, "relay"), (true, "all")]
+        .into_iter()
+        .enumerate()
+    {
+        let servers = if ours { vec![Turn::server()] } else { Vec::new() };
+        let f = with_servers(
+            17_500 + u16::try_from(n).unwrap() * 16,
+            &[Codec::Opus],
+            servers,
+            ours,
+        );
+        let mut b = Browser::start().await;
+        b.run(&format!(
+            "start({{ hz: 620, iceServers: [{ice}], policy: '{policy}' }})"
+        ))
+        .await;
+        let offer = b.text("offer()").await;
+        assert_eq!(!offer.contains("typ host"), policy == "relay", "{offer}");
+        let (session, answer) = f.answer_webrtc(&offer).await.unwrap();
+        let kinds = |kind: &str| answer.lines().filter(|l| l.contains(kind)).count();
+        assert_eq!(
+            (kinds("typ host"), kinds("typ relay")),
+            if ours { (0, 1) } else { (1, 0) },
+            "{answer}"
+        );
+        let mut leg = Leg::new(session.start());
+        leg.say(440.0);
+        while_listening(&mut [&mut leg], b.run(&format!("accept({})", quoted(&answer)))).await;
+        leg.hears(620.0).await;
+        page_hears(&mut b, &mut [&mut leg], 440.0).await;
+        assert_eq!(leg.handle.stats().path, Path::Relay, "{ours} {policy}");
+        let page = while_listening(&mut [&mut leg], b.run("stats()")).await;
+        assert_eq!(page["local"] == "relay", policy == "relay", "{page}");
     }
 }

@@ -38,7 +38,7 @@ impl Pair {
             let at: SocketAddr = at.parse().unwrap();
             let identity = Arc::new(Identity::new().unwrap());
             End {
-                peer: Peer::new(identity, at, controlling, &[], now).unwrap(),
+                peer: Peer::new(identity, at, controlling, &[], false, now).unwrap(),
                 at,
                 keys: Vec::new(),
                 paths: Vec::new(),

@@ -56,10 +56,12 @@ impl MediaFactory {
         let session = self.session()?;
         let local = SocketAddr::new(self.config().advertise, session.port());
         let now = Instant::now().into_std();
-        let peer = Peer::new(identity, local, offering, &servers, now)?;
+        let relay_only = self.config().ice_relay_only;
+        let peer = Peer::new(identity, local, offering, &servers, relay_only, now)?;
         {
             let mut inner = session.shared.lock();
             inner.local.dtls = Some(DtlsLocal {
+                // Written anew with each description, with the candidates there are by then.
                 way: peer.describe(Setup::ActPass, mid),
                 ssrc: inner.engine.ssrc(),
                 cname: inner.engine.cname().to_owned(),

@@ -37,6 +37,8 @@ pub struct MediaConfig {
     pub first_packet_timeout_ms: u64,
     /// STUN and TURN servers that sessions with browsers ask for candidates.
     pub ice_servers: Vec<IceServer>,
+    /// Offer browsers none but relayed addresses, so that no address of this machine is told to them.
+    pub ice_relay_only: bool,
     /// Milliseconds without a packet, after the first, before [`MediaEvent::SilenceTimeout`]; not while held.
     pub silence_timeout_ms: u64,
 }
@@ -50,6 +52,7 @@ impl Default for MediaConfig {
             codecs: Codec::ALL.to_vec(),
             srtp: SrtpPolicy::Optional,
             ice_servers: Vec::new(),
+            ice_relay_only: false,
             first_packet_timeout_ms: 30_000,
             silence_timeout_ms: 15_000,
         }

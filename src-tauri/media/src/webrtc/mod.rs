@@ -113,15 +113,18 @@ pub(crate) struct Peer {
     spoke: Option<(SocketAddr, SocketAddr)>,
     early: Vec<BytesMut>,
     controlling: bool,
+    relay_only: bool,
 }
 
 impl Peer {
-    /// `controlling` is for the one who offers. `servers` have been looked up.
+    /// `controlling` is for the one who offers. `servers` have been looked up; with `relay_only` theirs are the only
+    /// addresses used.
     pub(crate) fn new(
         identity: Arc<Identity>,
         local: SocketAddr,
         controlling: bool,
         servers: &[(IceServer, SocketAddr)],
+        relay_only: bool,
         now: Instant,
     ) -> Result<Self, MediaError> {
         let config = AgentConfig {
@@ -171,6 +174,7 @@ impl Peer {
             spoke: None,
             early: Vec::new(),
             controlling,
+            relay_only,
         };
         peer.add_own(host);
         peer.settle(now);
@@ -178,7 +182,8 @@ impl Peer {
     }
 
     fn add_own(&mut self, c: Candidate) {
-        if self.candidates.iter().any(|o| o.addr() == c.addr()) {
+        let unwanted = self.relay_only && c.candidate_type() != CandidateType::Relay;
+        if unwanted || self.candidates.iter().any(|o| o.addr() == c.addr()) {
             return;
         }
         let _ = self.agent.add_local_candidate(c.clone());
