@@ -80,9 +80,30 @@ pub fn fuzz_sdp(data: &str) {
             keys: [key.clone(), key],
             dtls: None,
         };
-        if let Ok((_, answer)) = sdp::answer(data, &local, None, Version { id: 1, version: 1 }) {
-            assert!(sdp::parse(&answer).is_ok(), "an unreadable answer");
+        offer_and_answer(data, &local);
+        if srtp == SrtpPolicy::Optional
+            && let Ok(way) = sdp::way_of(data)
+        {
+            let dtls = sdp::DtlsLocal {
+                way,
+                ssrc: 1,
+                cname: "c".into(),
+            };
+            offer_and_answer(
+                data,
+                &Local {
+                    dtls: Some(dtls),
+                    ..local
+                },
+            );
         }
-        let _ = sdp::accept(data, &local);
     }
+    let _ = sdp::is_webrtc(data);
+}
+
+fn offer_and_answer(data: &str, local: &Local) {
+    if let Ok((_, answer)) = sdp::answer(data, local, None, Version { id: 1, version: 1 }) {
+        assert!(sdp::parse(&answer).is_ok(), "an unreadable answer");
+    }
+    let _ = sdp::accept(data, local);
 }

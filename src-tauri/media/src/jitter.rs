@@ -160,6 +160,13 @@ impl JitterBuffer {
         };
     }
 
+    /// Nobody listens: what has come is forgotten, and playing begins afresh when somebody does.
+    pub(crate) fn idle(&mut self) {
+        if self.newest_seq.is_some() {
+            self.reset();
+        }
+    }
+
     /// Takes an audio packet.
     pub(crate) fn audio(&mut self, codec: Codec, seq: u16, timestamp: u32, payload: Bytes, now: Mono) {
         let Some(ticks) = codec.payload_ticks(&payload) else {

@@ -28,8 +28,6 @@ mod rtp;
 #[cfg(test)]
 mod scenarios;
 mod sdp;
-#[cfg(test)]
-mod sdp_tests;
 mod session;
 mod srtp;
 mod stats;

@@ -31,6 +31,7 @@ const TEST: &[&str] = &[
     "baresip",
     "kamailio",
     "sipvicious",
+    "coturn",
     "sox",
     "chromium",
     "kamailio",

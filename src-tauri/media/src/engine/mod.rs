@@ -116,6 +116,8 @@ pub(crate) struct Engine {
     /// What was heard in the latest tick.
     pub(crate) rx: Frame,
     listened: bool,
+    tapped: bool,
+    decoding: bool,
     hearing: Hearing,
     relay: Relay,
     /// The timestamp after the end of what was relayed last.
@@ -165,6 +167,8 @@ impl Engine {
             forwards: Vec::new(),
             rx: SILENCE,
             listened: false,
+            tapped: true,
+            decoding: true,
             hearing: Hearing::default(),
             relay: Relay::default(),
             relayed_to: None,
@@ -407,9 +411,18 @@ impl Engine {
         self.hearing.set_music(music);
     }
 
-    /// Twenty milliseconds of a session that is heard.
-    pub(crate) fn heard_frame(&mut self, link: u64, frame: Frame) {
+    /// Twenty milliseconds of a session that is heard. Returns whether the next are of use: not while its packets are
+    /// relayed and nobody takes our ticks.
+    pub(crate) fn heard_frame(&mut self, link: u64, frame: Frame) -> bool {
         self.hearing.push(link, frame);
+        self.tapped || !self.relay.is_running()
+    }
+
+    /// Whether anyone takes the ticks, and whether anyone who hears us wants to have the audio decoded. When neither,
+    /// nothing is.
+    pub(crate) fn set_wanted(&mut self, tapped: bool, by_listeners: bool) {
+        self.tapped = tapped;
+        self.decoding = tapped || by_listeners;
     }
 
     pub(crate) fn pause(&mut self) {
@@ -467,6 +480,10 @@ impl Engine {
         let (rx, rx_filled) = match (&self.device, &mut self.jitter) {
             (Some(_), _) if self.held => (SILENCE, false),
             (Some(device), _) => device.captured(),
+            (None, Some(j)) if !self.decoding => {
+                j.idle();
+                (SILENCE, false)
+            }
             (None, Some(j)) => {
                 let p = j.pull(now);
                 (p.frame, p.filled)

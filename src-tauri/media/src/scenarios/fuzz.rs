@@ -7,7 +7,7 @@ use crate::fuzz;
 use std::time::{Duration, Instant};
 
 /// Calls `round` with a fresh seed again and again.
-fn rounds(fixed: u64, mut round: impl FnMut(u64)) {
+pub(super) fn rounds(fixed: u64, mut round: impl FnMut(u64)) {
     let seconds = std::env::var("ANTEROOM_FUZZ_SECONDS")
         .ok()
         .and_then(|s| s.parse().ok());
@@ -19,7 +19,7 @@ fn rounds(fixed: u64, mut round: impl FnMut(u64)) {
     }
 }
 
-fn mutate(bytes: &mut Vec<u8>, rng: &mut StdRng) {
+pub(super) fn mutate(bytes: &mut Vec<u8>, rng: &mut StdRng) {
     for _ in 0..rng.random_range(1..8) {
         let at = rng.random_range(0..=bytes.len().max(1) - 1);
         match rng.random_range(0..6) {
@@ -101,7 +101,8 @@ fn descriptions() {
     let v = Version { id: 1, version: 1 };
     let corpus = [
         sdp::offer(&local, None, v).unwrap(),
-        crate::sdp_tests::BAROQUE.replace('\n', "\r\n"),
+        crate::sdp::tests::BAROQUE.replace('\n', "\r\n"),
+        crate::sdp::tests::BROWSER.replace('\n', "\r\n"),
     ];
     rounds(20_000, |seed| {
         let mut rng = StdRng::seed_from_u64(seed);

@@ -1,5 +1,6 @@
 //! Two paths find each other over the simulated network, shake hands, restart and notice the other's end.
 
+use super::fuzz::{mutate, rounds};
 use crate::srtp::MasterKey;
 use crate::stats::Path;
 use crate::webrtc::{Identity, PathEvent, Peer, Setup};
@@ -28,6 +29,8 @@ struct Pair {
     under_way: Vec<(u64, SocketAddr, SocketAddr, BytesMut)>,
     ms: u64,
     cut: bool,
+    /// Share of datagrams that are bent on their way.
+    bent: f64,
 }
 
 impl Pair {
@@ -55,6 +58,7 @@ impl Pair {
             under_way: Vec::new(),
             ms: 0,
             cut: false,
+            bent: 0.0,
         }
     }
 
@@ -79,6 +83,10 @@ impl Pair {
             self.now += Duration::from_millis(1);
             let due: Vec<_> = self.under_way.extract_if(.., |d| d.0 <= self.ms).collect();
             for (_, from, to, bytes) in due {
+                let mut bytes = bytes.to_vec();
+                if self.bent > 0.0 && self.rng.random_bool(self.bent) {
+                    mutate(&mut bytes, &mut self.rng);
+                }
                 for end in [&mut self.a, &mut self.b] {
                     if end.at == to
                         && let Some(m) = end.peer.datagram(from, &bytes, self.now)
@@ -233,4 +241,29 @@ fn another_certificate_than_the_described_one_gets_no_keys() {
     p.a.peer.apply(&answer, false, p.now).unwrap();
     p.run(5_000);
     assert!(p.b.keys.is_empty());
+}
+
+#[test]
+fn bent_datagrams_break_nothing() {
+    rounds(6, |seed| {
+        let mut p = Pair::new(seed);
+        p.bent = 0.3;
+        p.negotiate();
+        p.run(3_000);
+        for n in 0..2_000u32 {
+            // Of every first byte that tells one protocol from another.
+            let len = p.rng.random_range(1..200);
+            let mut d: Vec<u8> = (0..len).map(|_| p.rng.random()).collect();
+            d[0] = [0, 1, 20, 22, 23, 64, 128, 144][n as usize % 8];
+            let from = p.b.at;
+            p.a.peer.datagram(from, &d, p.now);
+        }
+        p.bent = 0.0;
+        p.run(1_000);
+        // However it ended, a new start works.
+        let mut p = Pair::new(seed);
+        p.negotiate();
+        p.run(1_000);
+        assert_eq!((p.a.keys.len(), p.b.keys.len()), (1, 1));
+    });
 }

@@ -64,6 +64,8 @@ impl Outbox {
 pub(super) struct Task {
     shared: Arc<Shared>,
     out: Outbox,
+    /// A session that hears this one has use for decoded audio.
+    wanted: bool,
     _lease: Option<Lease>,
 }
 
@@ -76,6 +78,7 @@ impl Task {
         Self {
             shared,
             out,
+            wanted: true,
             _lease: lease,
         }
     }
@@ -115,7 +118,9 @@ impl Task {
 
     fn tick(&mut self) {
         let now = self.shared.now();
+        let wanted = (!self.out.tx.is_closed(), self.wanted);
         let (mut outgoing, mut events, heard, listeners) = self.shared.with(|inner| {
+            inner.engine.set_wanted(wanted.0, wanted.1);
             inner.tick(now);
             (
                 inner.flush(now),
@@ -125,9 +130,10 @@ impl Task {
             )
         });
         self.shared.send(&outgoing);
+        self.wanted = false;
         for listener in listeners.iter() {
             if let Some(peer) = listener.peer.upgrade() {
-                peer.lock().engine.heard_frame(listener.link, heard);
+                self.wanted |= peer.lock().engine.heard_frame(listener.link, heard);
             }
         }
         let dropped = self.out.pass(&mut events);

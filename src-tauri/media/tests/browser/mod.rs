@@ -42,8 +42,6 @@ impl Browser {
                 "--use-fake-device-for-media-stream",
                 "--use-fake-ui-for-media-stream",
                 "--autoplay-policy=no-user-gesture-required",
-                "--disable-features=WebRtcHideLocalIpsWithMdns",
-                "--allow-loopback-in-peer-connection",
             ])
             .arg(format!("--user-data-dir={}", profile.display()))
             .arg(&url)

@@ -3,8 +3,9 @@
 use crate::codec::Codec;
 use crate::error::MediaError;
 use crate::scenarios::local;
-use crate::sdp::{self, Agreed, Local, Version};
+use crate::sdp::{self, Agreed, DtlsLocal, Local, Version};
 use crate::session::SrtpPolicy;
+use crate::webrtc::{Setup, Way};
 use anteroom_types::UserFacing;
 
 const V: Version = Version { id: 7, version: 3 };
@@ -325,4 +326,149 @@ fn our_offer_and_its_answers() {
     .unwrap();
     assert_eq!(other.send, (96, Codec::Opus));
     assert!(other.receive.contains(&(111, Codec::Opus)) && other.receive.contains(&(96, Codec::Opus)));
+}
+
+/// What Chromium offers, shortened.
+pub(crate) const BROWSER: &str = "v=0
+o=- 4611731400430051336 2 IN IP4 127.0.0.1
+s=-
+t=0 0
+a=group:BUNDLE a0
+a=extmap-allow-mixed
+a=msid-semantic: WMS s
+m=audio 9 UDP/TLS/RTP/SAVPF 111 63 9 0 8 13 110 126
+c=IN IP4 0.0.0.0
+a=rtcp:9 IN IP4 0.0.0.0
+a=candidate:1 1 udp 2122260223 192.0.2.60 50000 typ host generation 0
+a=candidate:2 1 udp 2122260223 0f9c.local 50001 typ host
+a=ice-ufrag:Kvm1
+a=ice-pwd:qyAFeGZHTZEmGhYdTP7zK3pV
+a=ice-options:trickle
+a=fingerprint:sha-256 6B:8B:F0:65:5F:78:E2:51:3B:AC:6F:F3:3F:46:1B:35:DC:B8:5F:64:1A:24:C2:43:F0:A1:58:D0:A1:2C:19:08
+a=setup:actpass
+a=mid:a0
+a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level
+a=sendrecv
+a=msid:s t
+a=rtcp-mux
+a=rtpmap:111 opus/48000/2
+a=rtcp-fb:111 transport-cc
+a=fmtp:111 minptime=10;useinbandfec=1
+a=rtpmap:63 red/48000/2
+a=rtpmap:9 G722/8000
+a=rtpmap:0 PCMU/8000
+a=rtpmap:8 PCMA/8000
+a=rtpmap:13 CN/8000
+a=rtpmap:110 telephone-event/48000
+a=rtpmap:126 telephone-event/8000
+a=ssrc:2889461107 cname:x
+";
+
+fn for_browsers(codecs: &[Codec]) -> Local {
+    let way = Way {
+        ufrag: "ours".into(),
+        pwd: "ours-ours-ours-ours-ours".into(),
+        fingerprint: "sha-256 AA:BB".into(),
+        setup: Setup::Active,
+        candidates: vec!["1 1 udp 1 192.0.2.50 6000 typ host".into()],
+        mid: "a0".into(),
+    };
+    Local {
+        dtls: Some(DtlsLocal {
+            way,
+            ssrc: 7,
+            cname: "c".into(),
+        }),
+        ..here(codecs, SrtpPolicy::Optional)
+    }
+}
+
+#[test]
+fn a_browser_is_answered_in_its_own_words() {
+    let offer = BROWSER.replace('\n', "\r\n");
+    assert!(sdp::is_webrtc(&offer));
+    let way = sdp::way_of(&offer).unwrap();
+    assert_eq!(
+        (
+            way.ufrag.as_str(),
+            way.setup,
+            way.mid.as_str(),
+            way.candidates.len()
+        ),
+        ("Kvm1", Setup::ActPass, "a0", 2)
+    );
+    let (agreed, answer) = ask(BROWSER, &for_browsers(&Codec::ALL)).unwrap();
+    assert_eq!(
+        (agreed.send, agreed.send_events),
+        ((111, Codec::Opus), Some((110, 48_000)))
+    );
+    // An address of zero says that nothing has been gathered yet; it is no hold.
+    assert!(!agreed.held() && agreed.keys.is_none() && agreed.mux);
+    for line in [
+        "a=group:BUNDLE a0",
+        "m=audio 6000 UDP/TLS/RTP/SAVPF 111 110",
+        "a=mid:a0",
+        "a=setup:active",
+        "a=fingerprint:sha-256 AA:BB",
+        "a=candidate:1 1 udp 1 192.0.2.50 6000 typ host",
+        "a=end-of-candidates",
+        "a=rtcp-mux",
+        "a=sendrecv",
+    ] {
+        assert!(
+            answer.contains(&format!("\n{line}\n")),
+            "{line} is missing: {answer}"
+        );
+    }
+    // No key travels in the signalling, and no comfort noise is agreed on, lest the browser cut off words.
+    let (agreed, answer) = ask(BROWSER, &for_browsers(&[Codec::Pcmu])).unwrap();
+    assert!(!agreed.comfort_noise && !answer.contains("crypto") && answer.contains("SAVPF 0 126\n"));
+}
+
+#[test]
+fn neither_kind_of_offer_is_taken_for_the_other() {
+    let browsers = for_browsers(&Codec::ALL);
+    for (was, is) in [
+        ("UDP/TLS/RTP/SAVPF", "RTP/AVP"),
+        ("a=fingerprint", "a=x-fingerprint"),
+        ("a=ice-pwd:qyAFeGZHTZEmGhYdTP7zK3pV", "a=ice-pwd:short"),
+        ("a=ice-ufrag:Kvm1\n", ""),
+    ] {
+        let offer = BROWSER.replace(was, is);
+        assert!(!sdp::is_webrtc(&offer.replace('\n', "\r\n")), "{was}");
+        assert!(ask(&offer, &browsers).unwrap_err().is_not_acceptable(), "{was}");
+    }
+    assert!(
+        ask(&BROWSER.replace("a=rtcp-mux\n", ""), &browsers)
+            .unwrap_err()
+            .is_not_acceptable()
+    );
+    assert!(
+        ask(BROWSER, &here(&Codec::ALL, SrtpPolicy::Optional))
+            .unwrap_err()
+            .is_not_acceptable()
+    );
+    assert!(!sdp::is_webrtc("") && !sdp::is_webrtc(BAROQUE));
+    assert!(matches!(
+        sdp::way_of(BAROQUE),
+        Err(MediaError::EncryptionRequired)
+    ));
+}
+
+#[test]
+fn our_offer_to_a_browser_holds_one_line_and_its_answer_is_taken() {
+    let local = for_browsers(&[Codec::Opus, Codec::Pcmu]);
+    let offer = sdp::offer(&local, None, V).unwrap();
+    assert!(
+        offer.contains("m=audio 6000 UDP/TLS/RTP/SAVPF 111 0 101 110\r\n"),
+        "{offer}"
+    );
+    let answer = BROWSER
+        .replace("111 63 9 0 8 13 110 126", "111 110")
+        .replace("setup:actpass", "setup:active")
+        .replace('\n', "\r\n");
+    let agreed = sdp::accept(&answer, &local).unwrap();
+    assert_eq!((agreed.send.1, agreed.held()), (Codec::Opus, false));
+    let plain = answer.replace("UDP/TLS/RTP/SAVPF", "RTP/SAVPF");
+    assert!(sdp::accept(&plain, &local).is_err());
 }

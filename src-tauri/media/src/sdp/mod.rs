@@ -1,11 +1,17 @@
 //! Session descriptions: offer and answer (RFC 3264, RFC 8866) for one stream of audio, read and written with
 //! `sdp-types`.
 
+#[cfg(test)]
+pub(crate) mod tests;
+mod way;
+
+pub(crate) use way::{is_webrtc, way_of};
+
 use crate::codec::Codec;
 use crate::error::MediaError;
 use crate::session::SrtpPolicy;
 use crate::srtp::{CryptoLine, MasterKey, Suite};
-use crate::webrtc::{Setup, Way};
+use crate::webrtc::Way;
 use anteroom_types::limits::SDP_BYTES_MAX;
 use sdp_types::{Attribute, Connection, Media, Origin, Session, Time};
 use std::net::{IpAddr, SocketAddr};
@@ -14,8 +20,6 @@ use std::net::{IpAddr, SocketAddr};
 const MEDIA_MAX: usize = 32;
 /// Formats of a media line looked at.
 const FORMATS_MAX: usize = 128;
-/// Candidates of a media line that are looked at.
-const CANDIDATES_MAX: usize = 64;
 /// Payload type of comfort noise (RFC 3389), which is static.
 pub(crate) const COMFORT_NOISE: u8 = 13;
 /// The dynamic payload types we offer for keypad events.
@@ -171,59 +175,6 @@ struct Stream {
     way: Option<Way>,
 }
 
-/// Whether an offer is a browser's: audio over DTLS-SRTP with a fingerprint.
-pub(crate) fn is_webrtc(offer: &str) -> bool {
-    parse(offer).is_ok_and(|s| s.medias.iter().any(|m| is_dtls(m) && way(&s, m).is_some()))
-}
-
-/// How to get to the one who wrote a description.
-pub(crate) fn way_of(text: &str) -> Result<Way, MediaError> {
-    let s = parse(text)?;
-    s.medias
-        .iter()
-        .filter(|m| is_dtls(m))
-        .find_map(|m| way(&s, m))
-        .ok_or(MediaError::EncryptionRequired)
-}
-
-fn is_dtls(m: &Media) -> bool {
-    m.media == "audio" && m.port != 0 && matches!(m.proto.as_str(), "UDP/TLS/RTP/SAVPF" | "UDP/TLS/RTP/SAVP")
-}
-
-/// Reads what ICE and DTLS need, from the line or from the session around it (RFC 8839 5.4, RFC 8122 5).
-fn way(session: &Session, media: &Media) -> Option<Way> {
-    let of_session = |name: &str| {
-        session
-            .attributes
-            .iter()
-            .find(|a| a.attribute == name)
-            .and_then(|a| a.value.as_deref())
-    };
-    let any = |name: &str| {
-        let here = media.attributes.iter().find(|a| a.attribute == name);
-        here.and_then(|a| a.value.as_deref())
-            .or_else(|| of_session(name))
-            .map(str::trim)
-    };
-    let credential = |name: &str, min: usize| {
-        any(name)
-            .filter(|v| (min..=256).contains(&v.len()))
-            .map(str::to_owned)
-    };
-    Some(Way {
-        ufrag: credential("ice-ufrag", 4)?,
-        pwd: credential("ice-pwd", 22)?,
-        fingerprint: any("fingerprint").filter(|f| f.len() < 256)?.to_owned(),
-        setup: any("setup").and_then(Setup::from_name).unwrap_or(Setup::ActPass),
-        candidates: values(media, "candidate")
-            .take(CANDIDATES_MAX)
-            .filter(|c| c.len() < 512)
-            .map(str::to_owned)
-            .collect(),
-        mid: any("mid").filter(|m| m.len() < 64).unwrap_or("0").to_owned(),
-    })
-}
-
 fn values<'a>(media: &'a Media, name: &'a str) -> impl Iterator<Item = &'a str> {
     media
         .attributes
@@ -320,7 +271,7 @@ fn stream(session: &Session, media: &Media, dtls: bool) -> Result<Option<Stream>
             .filter_map(CryptoLine::parse)
             .collect(),
         secure,
-        way: dtls.then(|| way(session, media)).flatten(),
+        way: dtls.then(|| way::read(session, media)).flatten(),
     }))
 }
 
@@ -643,18 +594,7 @@ fn line_of(
         m.add_attribute_with_value("crypto", c.value().as_str());
     }
     if let Some(d) = &local.dtls {
-        m.add_attribute_with_value("mid", d.way.mid.clone());
-        m.add_attribute_with_value("ice-ufrag", d.way.ufrag.clone());
-        m.add_attribute_with_value("ice-pwd", d.way.pwd.clone());
-        m.add_attribute_with_value("fingerprint", d.way.fingerprint.clone());
-        m.add_attribute_with_value("setup", d.way.setup.name());
-        for c in &d.way.candidates {
-            m.add_attribute_with_value("candidate", c.clone());
-        }
-        m.add_attribute_from_str("end-of-candidates");
-        // Without a stream of its own a browser's track event names none, and some pages play streams only.
-        m.add_attribute_with_value("msid", "anteroom audio");
-        m.add_attribute_with_value("ssrc", format!("{} cname:{}", d.ssrc, d.cname));
+        way::write(d, &mut m);
     }
     m.add_attribute_with_value("ptime", "20");
     if mux {
