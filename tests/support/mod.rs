@@ -7,6 +7,7 @@
 )]
 
 mod appliance;
+pub mod baresip;
 pub mod raw;
 pub mod record;
 pub mod sipp;

@@ -35,6 +35,7 @@ mod screens;
 mod speech;
 mod start;
 pub mod tools;
+pub mod users;
 
 pub use assets::{DEMO_CALLS, demo_call, knowledge as sample_knowledge};
 pub use clinic::{Clinic, ClinicError};

@@ -98,11 +98,52 @@ pub(crate) enum Command {
     /// Make the hash of a passcode (read from standard input) for [[web.passcode]] in the configuration
     #[command(after_help = "Example: anteroom passcode < passcode.txt")]
     Passcode,
+    /// People and their telephones
+    #[command(after_help = "Example: anteroom users add 201 --name \"Front desk\"")]
+    Users {
+        #[command(subcommand)]
+        command: Users,
+    },
     /// The chain of evidence
     #[command(after_help = "Example: anteroom audit verify")]
     Audit {
         #[command(subcommand)]
         command: Audit,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Users {
+    /// Everybody
+    List {
+        /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Add somebody, or give them another name, place and password; prints the password once
+    #[command(
+        after_help = "Stop the appliance first; it reads its people when it starts.\nExample: anteroom users add 201 --name \"Front desk\" --rings 1"
+    )]
+    Add {
+        /// What their telephones register as: letters, digits, dots, dashes and underlines
+        user: String,
+        /// Their name for colleagues
+        #[arg(long)]
+        name: String,
+        /// Place in the desk's ring group, from 1; 0 for somebody who is not rung for callers
+        #[arg(long, default_value_t = 1)]
+        rings: u32,
+        /// Whether they may ring out through a trunk
+        #[arg(long)]
+        outbound: bool,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove somebody
+    Remove {
+        /// What their telephones register as
+        user: String,
     },
 }
 

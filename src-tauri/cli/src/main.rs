@@ -13,6 +13,7 @@ mod models;
 mod out;
 mod records;
 mod serve;
+mod users;
 mod web_engine;
 
 use args::{Cli, Command};
@@ -52,6 +53,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Calls { command } => records::calls(place, command),
         Command::Tasks { command } => records::tasks(place, command),
         Command::Audit { command } => records::audit(place, command),
+        Command::Users { command } => users::run(place, command),
         Command::Passcode => serve::passcode(),
     }
 }

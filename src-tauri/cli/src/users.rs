@@ -1,0 +1,60 @@
+//! `anteroom users`: people and their telephones.
+
+use crate::args;
+use crate::out::{Exit, Outcome, json, line};
+use anteroom_appliance::{Place, open_store, open_store_to_read, users};
+use serde_json::json as object;
+
+pub(crate) fn run(place: &args::Place, command: args::Users) -> Outcome {
+    let (config, place) = Place::find(place.data.as_deref(), place.config.as_deref())?;
+    match command {
+        args::Users::List { json: as_json } => {
+            let store = open_store_to_read(&config, &place)?;
+            let people = store.list_people()?;
+            if people.is_empty() && !as_json {
+                line("nobody yet; add somebody with: anteroom users add 201 --name \"Front desk\"");
+            }
+            for p in people {
+                if as_json {
+                    json(
+                        &object!({ "user": p.user, "name": p.name, "rings": p.rings, "outbound": p.outbound }),
+                    );
+                } else {
+                    let rings = match p.rings {
+                        0 => "does not ring for callers".to_owned(),
+                        n => format!("rings at place {n}"),
+                    };
+                    let out = if p.outbound { "may ring out" } else { "inside only" };
+                    line(format!("{:<16} {:<32} {rings}, {out}", p.user, p.name));
+                }
+            }
+        }
+        args::Users::Add {
+            user,
+            name,
+            rings,
+            outbound,
+            json: as_json,
+        } => {
+            let store = open_store(&config, &place)?;
+            let password = users::add(&store, &config, &user, &name, rings, outbound)?;
+            let realm = config.desk.realm.get_ref();
+            if as_json {
+                json(&object!({ "user": user, "password": password.as_str(), "realm": realm }));
+            } else {
+                line(format!("user      {user}"));
+                line(format!("password  {}", password.as_str()));
+                line(format!("domain    {realm}"));
+                line(
+                    "The password is shown this once: it is kept hashed. To have another: anteroom users add again.",
+                );
+            }
+        }
+        args::Users::Remove { user } => {
+            let store = open_store(&config, &place)?;
+            users::remove(&store, &user)?;
+            line(format!("{user} is removed"));
+        }
+    }
+    Ok(Exit::Ok)
+}

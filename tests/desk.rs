@@ -1,0 +1,87 @@
+//! Callers are put through to people: telephones that register here ring, talk, hold and hang up.
+
+mod support;
+
+use support::baresip::{Baresip, OPUS, PCMU};
+use support::{Appliance, Settings};
+
+/// What the caller and the telephone at the desk hum, hertz.
+const CALLER_HZ: f32 = 440.0;
+const DESK_HZ: f32 = 620.0;
+
+fn facts(call: &support::record::Record) -> Vec<String> {
+    call.events("desk")
+        .iter()
+        .map(|e| e["what"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Adds somebody and returns their password.
+fn add(dir: &std::path::Path, user: &str) -> String {
+    let added = support::json_lines(dir, &["users", "add", user, "--name", "Front desk", "--json"]);
+    added[0]["password"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_caller_who_asks_for_a_person_is_put_through_to_a_telephone() {
+    let dir = tempfile::tempdir().unwrap();
+    support::approve_answers(dir.path());
+    let password = add(dir.path(), "201");
+    let a = Appliance::start_with(
+        dir.path(),
+        Settings {
+            brief: true,
+            ..Settings::default()
+        },
+    );
+    let mut desk = Baresip::at_desk(dir.path(), "201", &password, &a.sip.to_string(), OPUS);
+    let mut caller = Baresip::start(dir.path(), "caller", PCMU);
+    caller.ring(&a.desk());
+    let (_, ms) = caller.listen(0);
+    assert!(ms > 1_000, "the greeting was {ms} ms of sound");
+    caller.speak("call-unseen-speaker-2.wav");
+    desk.until_it_says("Call established");
+    caller.hum(CALLER_HZ);
+    desk.hum(DESK_HZ);
+    desk.until_it_hears(CALLER_HZ);
+    caller.until_it_hears(DESK_HZ);
+    // The one at the desk hangs up: the caller is not left on a dead line.
+    desk.command("hangup");
+    caller.until_it_says("terminated");
+    let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
+    desk.hang_up();
+    caller.hang_up();
+    a.stop();
+    let story = call.story();
+    assert_eq!(facts(&call), ["rung", "answered"], "{story}");
+    assert_eq!(call.events("desk")[1]["who"], "201", "{story}");
+    assert!(!call.has("task_created"), "{story}");
+}
+
+#[test]
+fn a_caller_who_asks_for_a_person_and_hangs_up_makes_one_task() {
+    let dir = tempfile::tempdir().unwrap();
+    support::approve_answers(dir.path());
+    add(dir.path(), "201");
+    let a = Appliance::start_with(
+        dir.path(),
+        Settings {
+            brief: true,
+            ..Settings::default()
+        },
+    );
+    let mut caller = Baresip::start(dir.path(), "caller", PCMU);
+    caller.ring(&a.desk());
+    caller.listen(0);
+    // Nobody's telephone is registered: the receptionist says so and offers to have them rung back.
+    caller.speak("call-unseen-speaker-2.wav");
+    a.until_call("caller", "the caller is told that nobody is free", |c| {
+        c.events("said")
+            .iter()
+            .any(|s| s["text"].as_str().is_some_and(|t| t.contains("nobody is free")))
+    });
+    caller.hang_up();
+    let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
+    a.stop();
+    assert_eq!(call.events("task_created").len(), 1, "{}", call.story());
+}
