@@ -347,11 +347,13 @@ async fn sipvicious_learns_nobody_is_banned_and_harms_nobody() {
             "-e",
             "200-215",
             "--force",
+            "--maximumtime",
+            "3",
             "-v",
             "127.0.0.1",
         ];
         let mut svwar = Peer::start("svwar", &args, dir.path());
-        let (_, said) = svwar.end(Duration::from_secs(20)).await;
+        let (_, said) = svwar.end(Duration::from_secs(8)).await;
         // `| 200       | reqauth        |`: what it found out about each name.
         let found: Vec<(&str, &str)> = said
             .lines()
@@ -378,11 +380,13 @@ async fn sipvicious_learns_nobody_is_banned_and_harms_nobody() {
         "202",
         "-d",
         words.to_str().unwrap(),
+        "--maximumtime",
+        "3",
         "-v",
         "127.0.0.1",
     ];
     let mut svcrack = Peer::start("svcrack", &args, dir.path());
-    let (_, said) = svcrack.end(Duration::from_secs(30)).await;
+    let (_, said) = svcrack.end(Duration::from_secs(8)).await;
     assert!(!said.contains(PASSWORD), "{said}");
     let c = r.sip.counters();
     assert_eq!(c.auth_failed, 5, "banned within five tries: {said}");

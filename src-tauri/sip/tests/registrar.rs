@@ -2,7 +2,7 @@
 
 mod support;
 
-use anteroom_sip::{BanConfig, SipConfig, SipEvent, Transport, UnregisterWhy};
+use anteroom_sip::{BanConfig, RateLimit, SipConfig, SipEvent, Transport, UnregisterWhy};
 use support::phone::{Login, PASSWORD, Phone, REALM, header, headers, param, status, users, with_registrar};
 use support::{Running, start};
 
@@ -81,6 +81,25 @@ async fn sha_256_is_offered_before_md5_and_both_with_qop() {
             .iter()
             .all(|o| o.contains("qop=\"auth\"") && param(o, "realm") == REALM)
     );
+}
+
+#[tokio::test]
+async fn a_challenge_is_no_amplifier() {
+    let r = running(with_registrar()).await;
+    let mut p = Phone::udp(r.addr(Transport::Udp)).await;
+    let mut answered = 0;
+    for n in 0..30 {
+        let shortest = format!(
+            "REGISTER sip:a SIP/2.0\r\nv:SIP/2.0/UDP a;branch=z9hG4bK{n}\r\nt:sip:a@a\r\nf:sip:a@a;tag=1\r\ni:1\r\nCSeq:{n} REGISTER\r\n\r\n"
+        );
+        p.send(&shortest).await;
+        if let Some(a) = p.recv_within(50).await {
+            assert_eq!(status(&a), 401);
+            assert!(a.len() < 5 * shortest.len(), "{} for {}", a.len(), shortest.len());
+            answered += 1;
+        }
+    }
+    assert_eq!(answered, 8);
 }
 
 /// What is left of a response when what must differ is taken out: the nonce and the To tag.
@@ -366,6 +385,40 @@ async fn names_asked_for_in_a_row_get_five_answers_whether_they_exist_or_not() {
         }
     }
     assert_eq!(answered, ["195", "196", "197", "198", "199"]);
+}
+
+#[tokio::test]
+#[ignore = "a measurement, not a check: 4000 wrong passwords, half of them of users that exist"]
+#[expect(clippy::print_stderr, reason = "what was measured is what it is for")]
+async fn time_tells_nobody_from_somebody() {
+    let mut cfg = with_registrar();
+    cfg.rate = RateLimit {
+        per_source_per_s: 100_000.0,
+        burst: 100_000,
+    };
+    cfg.registrar.as_mut().unwrap().ban.failures_max = 0;
+    let r = running(cfg).await;
+    let mut p = Phone::udp(r.addr(Transport::Udp)).await;
+    let mut micros: [Vec<u128>; 2] = [Vec::new(), Vec::new()];
+    for n in 0..4_000 {
+        let user = ["201", "299"][n % 2];
+        let login = Login {
+            password: "wrong".into(),
+            ..Login::new(user)
+        };
+        let m = p.request("REGISTER", user, user, "", "");
+        let c = p.ask(&m).await;
+        let nonce = param(header(&c, "WWW-Authenticate").unwrap(), "nonce").to_owned();
+        let a = login.answer(&nonce, 1, "REGISTER", "sip:clinic.test");
+        let m = p.request("REGISTER", user, user, &format!("Authorization: {a}\r\n"), "");
+        let begun = std::time::Instant::now();
+        assert_eq!(status(&p.ask(&m).await), 401);
+        micros[n % 2].push(begun.elapsed().as_micros());
+    }
+    for (v, who) in micros.iter_mut().zip(["exists", "does not"]) {
+        v.sort_unstable();
+        eprintln!("{who}: p10 {} p50 {} p90 {} us", v[200], v[1_000], v[1_800]);
+    }
 }
 
 #[tokio::test]

@@ -19,6 +19,8 @@ use std::time::Duration;
 
 /// How long a challenged source has to answer.
 const FOLLOW_UP: Duration = Duration::from_secs(4);
+/// Challenges to one name within that time: more than any telephone's retransmissions need.
+const ANSWERS_MAX: u8 = 8;
 /// Sources remembered in either table. When full and nothing in it is over, newcomers are not counted.
 pub(crate) const SOURCES_MAX: usize = 8_192;
 /// How often a full table is looked through.
@@ -64,13 +66,21 @@ struct Strikes {
     banned_until: Option<Mono>,
 }
 
+/// A name that was asked for.
+#[derive(Debug)]
+struct Asked {
+    name: u64,
+    until: Mono,
+    answers: u8,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Guard {
     cfg: BanConfig,
     strikes: HashMap<Key, Strikes>,
     /// Names challenged and not followed up yet, by hash, with the end of their patience.
-    asking: HashMap<Flow, Vec<(u64, Mono)>>,
+    asking: HashMap<Flow, Vec<Asked>>,
     swept: Mono,
     /// Bans pronounced since the start.
     pub(crate) bans: u64,
@@ -154,7 +164,7 @@ impl Guard {
         };
         if let Some(names) = self.asking.get_mut(&flow) {
             let before = names.len();
-            names.retain(|(n, until)| *until > now || *n == name);
+            names.retain(|a| a.until > now || a.name == name);
             for _ in names.len()..before {
                 self.strike(key, now);
             }
@@ -172,15 +182,23 @@ impl Guard {
         }
         let names = self.asking.entry(flow).or_default();
         let until = now + FOLLOW_UP;
-        if let Some(n) = names.iter_mut().find(|n| n.0 == name) {
-            // Sent again, or a telephone that starts afresh.
-            n.1 = until;
-            return true;
+        if let Some(a) = names.iter_mut().find(|a| a.name == name) {
+            // Sent again, or a telephone that starts afresh; or somebody who wants answers sent to somebody else.
+            if a.until <= now {
+                a.answers = 0;
+                a.until = until;
+            }
+            a.answers = a.answers.saturating_add(1);
+            return a.answers <= ANSWERS_MAX;
         }
         if names.len() >= self.cfg.failures_max as usize {
             return false;
         }
-        names.push((name, until));
+        names.push(Asked {
+            name,
+            until,
+            answers: 1,
+        });
         true
     }
 
@@ -188,7 +206,7 @@ impl Guard {
     pub(crate) fn followed_up(&mut self, hop: &Hop, name: u64) {
         let flow = Flow::of(hop);
         if let Some(names) = self.asking.get_mut(&flow) {
-            names.retain(|n| n.0 != name);
+            names.retain(|a| a.name != name);
             if names.is_empty() {
                 self.asking.remove(&flow);
             }
@@ -220,7 +238,7 @@ impl Guard {
         let late: Vec<Flow> = self
             .asking
             .iter()
-            .filter(|(_, names)| names.iter().all(|n| n.1 <= now))
+            .filter(|(_, names)| names.iter().all(|a| a.until <= now))
             .map(|(f, _)| *f)
             .collect();
         for flow in late {
@@ -293,6 +311,25 @@ mod tests {
         assert!(g.is_banned(&h, false, Mono::from_ms(4_100)));
         // The sender of a datagram can be forged, so others at that address are not touched.
         assert!(!g.is_banned(&hop(ATTACKER, 5062), false, Mono::from_ms(4_100)));
+    }
+
+    #[test]
+    fn one_name_gets_few_answers_at_a_time() {
+        let mut g = Guard::new(BanConfig::default());
+        let h = hop(ATTACKER, 5060);
+        let asked = |g: &mut Guard, ms: u64| {
+            (0..100)
+                .filter(|n| g.may_challenge(&h, 7, Mono::from_ms(ms + n)))
+                .count()
+        };
+        assert_eq!(asked(&mut g, 0), 8);
+        assert_eq!(asked(&mut g, 3_000), 0);
+        assert_eq!(
+            asked(&mut g, 4_000),
+            8,
+            "a telephone that tries later is not punished"
+        );
+        assert_eq!(g.bans, 0);
     }
 
     #[test]
