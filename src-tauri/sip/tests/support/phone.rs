@@ -248,14 +248,15 @@ impl Phone {
         self.recv_within(5_000).await.expect("a message")
     }
 
+    /// Sends a request and gives its final response; others are passed over.
     pub async fn ask(&mut self, m: &str) -> String {
         self.send(m).await;
+        let seq = header(m, "CSeq");
         loop {
             let r = self.recv().await;
-            if r.starts_with("SIP/2.0 1") {
-                continue;
+            if !r.starts_with("SIP/2.0 1") && header(&r, "CSeq") == seq {
+                return r;
             }
-            return r;
         }
     }
 
