@@ -255,12 +255,13 @@ impl Core {
             .param("reg-id")
             .and_then(|v| std::str::from_utf8(v).ok()?.parse::<u32>().ok())
             .filter(|_| outbound && instance.is_some());
+        let flow = Flow::of(hop);
         let (hop, ping) = way_to(r, hop, &address.uri);
         let binding = Binding {
             id: ContactId(0),
             user: Arc::clone(user),
             uri: address.uri.clone(),
-            flow: Some(Flow::of(&hop)),
+            flow: Some(flow),
             ping: ping && cfg.nat_ping_s > 0,
             hop,
             path,

@@ -32,6 +32,11 @@ struct Phone {
     granted: u32,
     granted_seq: u32,
     refused: u32,
+    /// Behind a NAT: the address it believes it has is not where it is seen. How many OPTIONS it got, and whether it
+    /// answers them.
+    nat: bool,
+    pings: u32,
+    answers: bool,
 }
 
 impl Phone {
@@ -57,11 +62,16 @@ impl Phone {
             )
         });
         let (user, at, expires) = (name(self.user), self.hop.remote, self.expires);
+        let own = if self.nat {
+            SocketAddr::from(([10, 0, 0, 5], 5060))
+        } else {
+            at
+        };
         let t = self.hop.transport.as_str();
         Bytes::from(format!(
             "REGISTER sip:clinic.test SIP/2.0\r\nVia: SIP/2.0/{t} {at};branch=z9hG4bK{}x{};rport\r\nMax-Forwards: 70\r\n\
              From: <sip:{user}@clinic.test>;tag=f\r\nTo: <sip:{user}@clinic.test>\r\nCall-ID: {}-{at}\r\nCSeq: {} REGISTER\r\n\
-             Contact: <sip:{user}@{at}>;+sip.instance=\"<urn:{}>\";reg-id=1\r\nSupported: outbound\r\nExpires: {expires}\r\n\
+             Contact: <sip:{user}@{own}>;+sip.instance=\"<urn:{}>\";reg-id=1\r\nSupported: outbound\r\nExpires: {expires}\r\n\
              {credentials}Content-Length: 0\r\n\r\n",
             at.port(),
             self.branch,
@@ -145,6 +155,9 @@ impl World {
                 granted: 0,
                 granted_seq: 0,
                 refused: 0,
+                nat: false,
+                pings: 0,
+                answers: true,
             };
             w.phones.push(phone);
         }
@@ -264,8 +277,23 @@ impl World {
     fn at_phone(&mut self, i: usize, bytes: &Bytes) {
         let text = String::from_utf8_lossy(bytes).into_owned();
         let p = &mut self.phones[i];
-        if let Some(method) = text.split(' ').next().filter(|m| *m == "OPTIONS") {
-            panic!("{method}: nobody is behind a NAT here");
+        if text.starts_with("OPTIONS ") {
+            assert!(p.nat, "only who is behind a NAT is pinged: {text}");
+            p.pings += 1;
+            if p.answers {
+                let lines = text.lines().filter(|l| {
+                    ["Via", "From", "To", "Call-ID", "CSeq"]
+                        .iter()
+                        .any(|h| l.starts_with(h))
+                });
+                let copy: Vec<&str> = lines.collect();
+                let ok = format!(
+                    "SIP/2.0 200 OK\r\n{}\r\nContent-Length: 0\r\n\r\n",
+                    copy.join("\r\n")
+                );
+                self.send(i, &Bytes::from(ok));
+            }
+            return;
         }
         let seq: u32 = text
             .split("CSeq: ")
@@ -373,4 +401,23 @@ fn an_attacker_beside_a_telephone_does_not_keep_it_from_registering() {
         assert_eq!(w.phones[0].refused, 0);
         assert_eq!(w.here.len(), 1);
     }
+}
+
+#[test]
+fn a_telephone_behind_a_nat_is_kept_reachable_and_missed_when_it_falls_silent() {
+    let mut w = World::new(1, 0.0);
+    w.phones[0].nat = true;
+    w.after(0, What::Register(0, 3_600));
+    w.run(Mono::from_ms(200_000));
+    assert!((6..=9).contains(&w.phones[0].pings), "{}", w.phones[0].pings);
+    assert_eq!(w.here.len(), 1);
+    w.phones[0].answers = false;
+    w.run(Mono::from_ms(400_000));
+    assert!(w.here.is_empty(), "nobody is rung who is not there");
+    // One that never answers does not know OPTIONS, and stays.
+    let mut w = World::new(2, 0.0);
+    (w.phones[0].nat, w.phones[0].answers) = (true, false);
+    w.after(0, What::Register(0, 3_600));
+    w.run(Mono::from_ms(400_000));
+    assert_eq!(w.here.len(), 1);
 }

@@ -91,11 +91,15 @@ impl Core {
 
     fn find_replaced(&self, value: &[u8]) -> Result<LegId, u16> {
         let wanted = Replaces::parse(value).ok_or(400u16)?;
-        let leg = self.dialogs.get(&(wanted.call_id, wanted.to_tag));
-        let call = leg.and_then(|l| self.calls.get(l)).ok_or(481u16)?;
-        if call.dialog.remote_tag.as_ref() != Some(&wanted.from_tag) {
-            return Err(481);
-        }
+        let with = |ours: &Bytes, theirs: &Bytes| {
+            let leg = self.dialogs.get(&(wanted.call_id.clone(), ours.clone()))?;
+            let call = self.calls.get(leg)?;
+            (call.dialog.remote_tag.as_ref() == Some(theirs)).then_some(call)
+        };
+        // Some browsers' libraries name the tags of a call they received the other way round. Both must match all the same.
+        let call = with(&wanted.to_tag, &wanted.from_tag)
+            .or_else(|| with(&wanted.from_tag, &wanted.to_tag))
+            .ok_or(481u16)?;
         match &call.phase {
             _ if call.told => Err(603),
             Phase::Confirmed(_) if wanted.early_only => Err(486),

@@ -68,7 +68,9 @@ impl Default for BanConfig {
 pub struct RegistrarConfig {
     /// The realm of the digest; part of what [`ha1`] hashes.
     pub realm: String,
-    /// Hosts of the addresses of record; empty accepts any.
+    /// Hosts of the addresses of record. The first is the one we write, the realm when there is none; an INVITE whose From
+    /// names one has to be proved. A registration is taken whatever host it names, because telephones are often given an
+    /// address instead.
     pub domains: Vec<String>,
     /// Digest algorithms, in the order they are offered.
     pub algorithms: Vec<DigestAlgorithm>,
