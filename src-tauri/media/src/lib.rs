@@ -16,6 +16,8 @@ mod error;
 mod fuzz;
 mod jitter;
 mod latch;
+#[doc(hidden)]
+pub mod load;
 mod local;
 pub mod music;
 mod playout;

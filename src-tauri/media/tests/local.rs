@@ -12,6 +12,7 @@ fn factory(first_port: u16, codec: Codec) -> MediaFactory {
     let config = MediaConfig {
         ports: first_port..=first_port + 15,
         codecs: vec![codec],
+        silence_timeout_ms: 600,
         ..MediaConfig::default()
     };
     MediaFactory::new(config, Instant::now()).unwrap()
@@ -143,6 +144,10 @@ async fn the_headset_of_this_machine_talks_to_a_telephone() {
     audio.hold(false);
     let played = run(1_000, &mut desk, &mut phone, &mut leg).await;
     assert!(tone::is_tone(&played, 440.0, RATE_HZ, 0.7));
+    assert!(!desk.other.contains(&MediaEvent::SilenceTimeout));
+    // The headset is unplugged.
+    desk.listen(1_000).await;
+    assert!(desk.other.contains(&MediaEvent::SilenceTimeout));
     drop(together);
     desk.handle.stop();
     while desk.events.recv().await.is_some() {}

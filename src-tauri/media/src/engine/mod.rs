@@ -490,8 +490,8 @@ impl Engine {
             }
             (None, None) => (SILENCE, false),
         };
-        if self.device.is_some() && rx_filled && self.heard.replace(now).is_none() {
-            self.event(MediaEvent::FirstPacket);
+        if self.device.is_some() {
+            self.watch_device(rx_filled, now);
         }
         self.rx = rx;
         let tx = self.send_audio(now);
@@ -503,6 +503,23 @@ impl Engine {
             tx,
             rx_filled,
         });
+    }
+
+    /// A microphone that has stopped is told of like a peer that sends nothing: its device may be unplugged.
+    fn watch_device(&mut self, filled: bool, now: Mono) {
+        if filled {
+            self.silence_told = false;
+            if self.heard.replace(now).is_none() {
+                self.event(MediaEvent::FirstPacket);
+            }
+        } else if self.held {
+            self.heard = self.heard.map(|_| now);
+        } else if self
+            .heard
+            .is_some_and(|at| now.ms_since(at) >= self.timeouts.silence_ms)
+        {
+            self.path_lost();
+        }
     }
 
     /// Time passed in which nothing could be done: the timestamps go on all the same.

@@ -244,7 +244,7 @@ fn another_certificate_than_the_described_one_gets_no_keys() {
 }
 
 #[test]
-fn bent_datagrams_break_nothing() {
+fn fuzzed_datagrams_break_nothing() {
     rounds(6, |seed| {
         let mut p = Pair::new(seed);
         p.bent = 0.3;
