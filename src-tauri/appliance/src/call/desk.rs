@@ -5,7 +5,7 @@ use super::people::{LegMedia, PersonLeg, Voiced};
 use anteroom_call::Input;
 use anteroom_call::desk::{
     Attending, Briefing, By, Command, ControlError, DeskEffect, DeskInput, DropWhy, Fact, HandOver,
-    Supervision, TaskWhy,
+    ReferStatus, Supervision, TaskWhy,
 };
 use anteroom_call::leg::LegEnd;
 use anteroom_call::party::{Address, PersonId, Target};
@@ -92,7 +92,7 @@ impl Call {
             briefing: Briefing::Screen,
             sentence_ms,
             task_made: self.task_made,
-            urgent,
+            urgent: false,
         }))
         .await;
     }
@@ -179,7 +179,19 @@ impl Call {
             DeskEffect::FreeSlot { slot } => {
                 crate::engine::lock(&self.shared.desk.parking).release(slot, self.story.call())
             }
-            DeskEffect::Refer { .. } => {}
+            DeskEffect::Refer { leg, status } => {
+                let status = match status {
+                    ReferStatus::Ringing => 180,
+                    ReferStatus::Done => 200,
+                    ReferStatus::Failed(s) => s,
+                };
+                if let Some(token) = self.refers.get(&leg).copied() {
+                    let _ = self.shared.sip.refer_progress(leg, token, status);
+                    if status >= 200 {
+                        self.refers.remove(&leg);
+                    }
+                }
+            }
             DeskEffect::Note(fact) => self.note(fact).await,
         }
         None
@@ -198,7 +210,7 @@ impl Call {
             .iter()
             .any(|c| c.id == contact && c.websocket);
         let offered = if browser {
-            self.shared.media.offer()
+            self.shared.media.offer_webrtc().await
         } else {
             self.shared.media.offer()
         };
@@ -222,7 +234,6 @@ impl Call {
         self.legs.all.insert(
             leg,
             PersonLeg {
-                target,
                 media: LegMedia::Offered(Box::new(session)),
             },
         );
@@ -271,13 +282,50 @@ impl Call {
                 let end = leg_end(why);
                 self.desk(DeskInput::LegEnded { leg, end }).await;
             }
-            SipEvent::Refer { .. }
-            | SipEvent::Incoming { .. }
+            SipEvent::Refer {
+                token,
+                target,
+                replaces,
+                ..
+            } => self.referred(leg, token, &target, replaces).await,
+            SipEvent::Incoming { .. }
             | SipEvent::OfferRejected { .. }
             | SipEvent::Acked { .. }
             | SipEvent::Registered { .. }
             | SipEvent::Unregistered { .. }
             | SipEvent::Trunk { .. } => {}
+        }
+    }
+
+    /// A telephone transfers whom it talks to (RFC 3515).
+    async fn referred(
+        &mut self,
+        leg: LegId,
+        token: anteroom_sip::ReferToken,
+        target: &Pii<String>,
+        replaces: Option<LegId>,
+    ) {
+        let sip = &self.shared.sip;
+        if replaces.is_some() {
+            // Joining two calls of one telephone needs both calls at once.
+            let _ = sip.refer_reject(leg, token, 501);
+            return;
+        }
+        let user = target.open(Purpose::Signalling).clone();
+        let to = {
+            let people = crate::engine::lock(&self.shared.desk.people);
+            people.targets(&user, &sip.registrations())
+        };
+        if to.is_empty() {
+            let _ = sip.refer_reject(leg, token, 404);
+            return;
+        }
+        let _ = sip.refer_accept(leg, token);
+        self.refers.insert(leg, token);
+        if self.order(&By::Leg(leg), Command::Blind { to }).await.is_err()
+            && let Some(token) = self.refers.remove(&leg)
+        {
+            let _ = self.shared.sip.refer_progress(leg, token, 503);
         }
     }
 

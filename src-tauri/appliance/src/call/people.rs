@@ -2,7 +2,6 @@
 
 use super::ToCall;
 use crate::engine::Shared;
-use anteroom_call::party::Target;
 use anteroom_call::scene::PlayNo;
 use anteroom_media::{MediaEvent, MediaHandle, MediaSession};
 use anteroom_types::{LegId, SayId};
@@ -25,7 +24,6 @@ pub(super) enum LegMedia {
 }
 
 pub(super) struct PersonLeg {
-    pub(super) target: Target,
     pub(super) media: LegMedia,
 }
 

@@ -16,7 +16,6 @@ struct One {
     name: String,
     /// Place in the group; 0 is not in it.
     rings: u32,
-    outbound: bool,
     digests: SipUser,
     /// Made for a browser's session, not kept in the store; and whose it is, if it is somebody's.
     browser: bool,
@@ -43,7 +42,6 @@ impl People {
             let mut one = One {
                 name: p.name.clone(),
                 rings: p.rings,
-                outbound: p.outbound,
                 digests: SipUser {
                     name: p.user.clone(),
                     ha1_md5: open(&p.ha1_md5),
@@ -82,7 +80,6 @@ impl People {
             One {
                 name: name.to_owned(),
                 rings,
-                outbound: false,
                 digests,
                 browser: true,
                 of: of.map(str::to_owned),
@@ -101,11 +98,6 @@ impl People {
     /// Whether there is such a person.
     pub(crate) fn has(&self, user: &str) -> bool {
         self.all.contains_key(user)
-    }
-
-    /// Whether this person may ring out through a trunk.
-    pub(crate) fn may_ring_out(&self, user: &str) -> bool {
-        self.all.get(user).is_some_and(|o| o.outbound)
     }
 
     /// The name of a person for others.
