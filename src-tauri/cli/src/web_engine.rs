@@ -45,8 +45,12 @@ impl anteroom_web::Engine for WebEngine {
         let store = self.0.store();
         blocking(move || records::tasks_page(&store))
     }
-    fn sip_socket(&self, _peer: SipPeer) -> Option<SipSocket> {
-        None
+    fn sip_socket(&self, peer: SipPeer) -> Option<SipSocket> {
+        let (to_engine, from_engine) = self.0.sip_socket(peer.addr, peer.secure)?;
+        Some(SipSocket {
+            to_engine,
+            from_engine,
+        })
     }
     fn handset(&self, who: Who) -> Answer<'_, Handset> {
         Box::pin(async move { self.0.handset(&who) })

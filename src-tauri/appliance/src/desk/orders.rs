@@ -9,9 +9,11 @@ use anteroom_call::desk::{Asking, By, Command, Supervision};
 use anteroom_call::party::{PersonId, Target};
 use anteroom_sip::SipUser;
 use anteroom_types::{CallId, UserFacing};
+use bytes::Bytes;
 use rand::Rng as _;
 use rand::distr::Alphanumeric;
-use tokio::sync::oneshot;
+use std::net::SocketAddr;
+use tokio::sync::{mpsc, oneshot};
 
 /// The path of SIP over WebSocket on the page's server.
 const WS_PATH: &str = "/sip";
@@ -83,6 +85,21 @@ impl Engine {
                 .collect(),
             display_name,
         })
+    }
+
+    /// A browser opens SIP over WebSocket: what it sends goes into the one end, what it is to be sent comes out of the
+    /// other. None without a desk, or when there are too many connections.
+    #[must_use]
+    pub fn sip_socket(
+        &self,
+        from: SocketAddr,
+        secure: bool,
+    ) -> Option<(mpsc::Sender<Bytes>, mpsc::Receiver<Bytes>)> {
+        if !self.shared.config.desk.enabled {
+            return None;
+        }
+        let flow = self.shared.sip.websocket(from, secure).ok()?;
+        Some((flow.tx, flow.rx))
     }
 
     /// Everybody a call can be given to.
