@@ -336,6 +336,7 @@ async fn relayed_by_a_turn_server_on_one_side_and_on_both() {
         page_hears(&mut b, &mut [&mut leg], 440.0).await;
         assert_eq!(leg.handle.stats().path, Path::Relay, "{ours} {policy}");
         let page = while_listening(&mut [&mut leg], b.run("stats()")).await;
-        assert_eq!(page["local"] == "relay", policy == "relay", "{page}");
+        // With both kinds of address of its own it may take either to our relayed one.
+        assert!(page["local"] == "relay" || policy == "all", "{page}");
     }
 }
