@@ -3,7 +3,7 @@
 //! # Architecture invariants
 //!
 //! - This is the only crate that knows the SIP library, and no type of that library appears in a public signature.
-//! - The core (`core`, `dialog`, `trunk`, `gate`, `frame`) is sans-IO: bytes, commands and time go in,
+//! - The core (`core`, `dialog`, `registrar`, `trunk`, `gate`, `frame`, `stun`) is sans-IO: bytes, commands and time go in,
 //!   `core::Output`s come out. It reads no clock and opens no socket; randomness is a seeded generator passed in.
 //!   Only `driver` has sockets, tasks and a clock.
 //! - No message content, number, address of record or digest is logged at any level.
@@ -34,6 +34,7 @@ mod frame;
 pub mod fuzz;
 mod gate;
 mod registrar;
+mod stun;
 mod trunk;
 mod wire;
 

@@ -2,10 +2,12 @@
 
 mod support;
 
-use anteroom_sip::{SipEvent, Transport};
+use anteroom_sip::{DialRequest, SipEvent, SipUser, Transport};
+use anteroom_types::LegId;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use support::phone::{Login, Phone, REALM, header, param, status, with_registrar};
 use tokio::net::UdpSocket;
 
 #[derive(Clone, Default)]
@@ -85,4 +87,70 @@ async fn no_log_line_holds_what_a_message_holds() {
         !shown.contains("7700900123") && !shown.contains("Wilhelmina") && !shown.contains("canary-desk"),
         "{shown}"
     );
+}
+
+#[tokio::test]
+async fn no_log_line_holds_what_a_registration_or_a_call_to_the_desk_holds() {
+    const CANARIES: [&str; 4] = ["canary-user", "canary-password", "7700900123", "canary-phone"];
+    let log = Log::default();
+    let writer = log.clone();
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .init();
+    tracing::info!("the log works");
+    let r = support::start(with_registrar()).await;
+    let user = SipUser::new("canary-user", REALM, "canary-password");
+    let secret = user.ha1_sha256.expose().to_owned();
+    tracing::info!("{user:?}");
+    r.sip.set_users(vec![user]).unwrap();
+    let mut p = Phone::udp(r.addr(Transport::Udp)).await;
+    let contact = p.contact("canary-user");
+    let login = Login {
+        password: "canary-password".into(),
+        ..Login::new("canary-user")
+    };
+    let ok = p.register(&login, &contact, "User-Agent: canary-phone\r\n").await;
+    assert_eq!(status(&ok), 200);
+    let id = r.sip.contacts("canary-user")[0].id;
+    r.sip
+        .dial(DialRequest {
+            assert_identity: true,
+            ..DialRequest::new(LegId::from_u128(1), id, "+447700900123")
+        })
+        .unwrap();
+    p.until_request("INVITE").await;
+    r.sip.set_mwi("canary-user", 1, 0).unwrap();
+    p.until_request("NOTIFY").await;
+    // Guesses, until they are no longer answered.
+    let mut bad = Phone::udp(r.addr(Transport::Udp)).await;
+    let wrong = Login {
+        password: "canary-password!".into(),
+        ..login
+    };
+    for _ in 0..7 {
+        bad.nc += 1;
+        let extra = bad.nonce.as_ref().map_or(String::new(), |n| {
+            let a = wrong.answer(n, bad.nc, "REGISTER", "sip:clinic.test");
+            format!("Authorization: {a}\r\n")
+        });
+        let m = bad.request("REGISTER", "canary-user", "canary-user", &extra, "");
+        bad.send(&m).await;
+        if let Some(c) = bad.recv_within(200).await {
+            bad.nonce = Some(param(header(&c, "WWW-Authenticate").unwrap(), "nonce").to_owned());
+            bad.nc = 0;
+        }
+    }
+    assert_eq!(r.sip.counters().bans, 1);
+    let text = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+    assert!(text.contains("the log works") && text.contains("banned"));
+    for c in CANARIES
+        .iter()
+        .chain(&[secret.as_str()])
+        .filter(|c| **c != "canary-user")
+    {
+        assert!(!text.contains(c), "{c} in {text}");
+    }
+    // The one line that names the user is the test's own.
+    assert_eq!(text.matches("canary-user").count(), 1, "{text}");
 }

@@ -102,6 +102,20 @@ async fn a_challenge_is_no_amplifier() {
     assert_eq!(answered, 8);
 }
 
+#[tokio::test]
+async fn a_keep_alive_by_stun_is_answered_with_where_it_came_from() {
+    let r = running(with_registrar()).await;
+    let s = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let mut request = vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
+    request.extend_from_slice(&[7; 12]);
+    s.send_to(&request, r.addr(Transport::Udp)).await.unwrap();
+    let mut buf = [0; 100];
+    let n = s.recv(&mut buf).await.unwrap();
+    assert_eq!((n, &buf[..2], &buf[8..20]), (32, &[1, 1][..], &[7; 12][..]));
+    let port = u16::from_be_bytes([buf[26], buf[27]]) ^ 0x2112;
+    assert_eq!(port, s.local_addr().unwrap().port());
+}
+
 /// What is left of a response when what must differ is taken out: the nonce and the To tag.
 fn shape(m: &str) -> String {
     m.lines()

@@ -20,6 +20,7 @@ use crate::dialog::{Call, Phase};
 use crate::event::{ContactId, EndWhy, OfferToken, SipCounters, SipEvent};
 use crate::gate::{self, Verdict};
 use crate::registrar::Registry;
+use crate::stun;
 use crate::trunk::Trunk;
 use crate::wire::Hop;
 use anteroom_types::{LegId, Mono, Wall};
@@ -213,6 +214,16 @@ impl Core {
         self.now = self.now.max(now);
         self.received = Some(at);
         self.counters.messages_in += 1;
+        if hop.conn.is_none()
+            && let Some(answer) = stun::answer(raw, hop.remote)
+        {
+            if self.limiter.take(hop.remote.ip(), self.now) {
+                self.transmit(hop, answer, None);
+            } else {
+                self.counters.rate_limited += 1;
+            }
+            return;
+        }
         match gate::examine(raw, hop.remote, self.key) {
             Verdict::Request(r) => self.on_request(hop, *r),
             Verdict::Response(r) => {
