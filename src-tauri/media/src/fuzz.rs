@@ -35,6 +35,7 @@ fn engine() -> Engine {
         send: (0, Codec::Pcmu),
         receive_events: vec![(101, 8_000), (110, 48_000)],
         comfort_noise: true,
+        nack: true,
         send_events: Some((101, 8_000)),
         remote: Some(source()),
         remote_rtcp: Some(SocketAddr::new(source().ip(), 4_001)),

@@ -198,6 +198,7 @@ impl JitterBuffer {
         self.store(seq, timestamp, Content::Other, now);
     }
 
+    /// The extended timestamp, if what came tells of the delay.
     fn store(&mut self, seq: u16, timestamp: u32, content: Content, now: Mono) -> Option<i64> {
         let newest = self.newest_seq.unwrap_or(1 << 20 | i64::from(seq));
         let mut ext = extend_seq(seq, newest);
@@ -223,7 +224,8 @@ impl JitterBuffer {
         if self.last_played.is_some_and(|l| ext <= l) {
             self.counts.late += 1;
             if !self.too_many_late(ext) {
-                return None;
+                // Its delay counts all the same, or packets sent again would be late for ever.
+                return matches!(content, Content::Audio { .. }).then_some(ts);
             }
             self.reset();
         }

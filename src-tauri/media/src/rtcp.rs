@@ -13,10 +13,15 @@ use rtc_rtcp::sender_report::SenderReport;
 use rtc_rtcp::source_description::{
     SdesType, SourceDescription, SourceDescriptionChunk, SourceDescriptionItem,
 };
+use rtc_rtcp::transport_feedbacks::transport_layer_nack::{
+    NackPair, TransportLayerNack, nack_pairs_from_sequence_numbers,
+};
 use rtc_shared::marshal::Unmarshal;
 
 /// Time between reports (RFC 3550 6.2 asks for at least 5 s on average), varied by half either way.
 pub(crate) const INTERVAL_MS: u64 = 5_000;
+/// Packets that one feedback may ask for again.
+const ASKED_MAX: usize = 32;
 /// Packets of a compound that are looked at.
 const PACKETS_MAX: usize = 16;
 
@@ -33,7 +38,7 @@ fn ntp_middle(at: Mono) -> u32 {
 }
 
 /// What a peer's compound tells us.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Heard {
     /// The middle of the NTP time of the peer's sender report.
     pub(crate) sender_report: Option<(u32, u32)>,
@@ -43,6 +48,8 @@ pub(crate) struct Heard {
     pub(crate) remote_loss: Option<f32>,
     /// The peer has left.
     pub(crate) bye: bool,
+    /// Packets of ours that it asks for again.
+    pub(crate) asked: Vec<u16>,
 }
 
 /// The SSRC a compound's first packet is from.
@@ -74,6 +81,14 @@ pub(crate) fn read(datagram: &[u8], ours: u32, now: Mono) -> Option<Heard> {
                 &mut heard,
             ),
             203 => heard.bye = true,
+            // Format 1 of transport feedback is a list of lost packets (RFC 4585 6.2.1).
+            205 if first & 0x1f == 1 => {
+                let nack = TransportLayerNack::unmarshal(&mut &one[..]).ok()?;
+                if nack.media_ssrc == ours {
+                    let asked = nack.nacks.iter().flat_map(NackPair::packet_list);
+                    heard.asked.extend(asked.take(ASKED_MAX));
+                }
+            }
             // A compound begins with a report (RFC 3550 6.1), unless reduced-size reports are used (RFC 5506).
             _ if n == 0 && !(204..=207).contains(&kind) => return None,
             _ => {}
@@ -152,15 +167,7 @@ pub(crate) fn write(
             profile_extensions: Bytes::new(),
         })
     });
-    packets.push(Box::new(SourceDescription {
-        chunks: vec![SourceDescriptionChunk {
-            source: sent.ssrc,
-            items: vec![SourceDescriptionItem {
-                sdes_type: SdesType::SdesCname,
-                text: Bytes::copy_from_slice(cname.as_bytes()),
-            }],
-        }],
-    }));
+    packets.push(Box::new(description(sent.ssrc, cname)));
     if bye {
         packets.push(Box::new(Goodbye {
             sources: vec![sent.ssrc],
@@ -168,6 +175,36 @@ pub(crate) fn write(
         }));
     }
     Some(rtc_rtcp::packet::marshal(&packets).ok()?.to_vec())
+}
+
+/// Asks `theirs` for packets again: an empty report, our CNAME, and the list (RFC 4585 3.1).
+pub(crate) fn write_nack(ours: u32, theirs: u32, lost: &[u16], cname: &str) -> Option<Vec<u8>> {
+    let packets: Vec<Box<dyn Packet>> = vec![
+        Box::new(ReceiverReport {
+            ssrc: ours,
+            reports: Vec::new(),
+            profile_extensions: Bytes::new(),
+        }),
+        Box::new(description(ours, cname)),
+        Box::new(TransportLayerNack {
+            sender_ssrc: ours,
+            media_ssrc: theirs,
+            nacks: nack_pairs_from_sequence_numbers(lost),
+        }),
+    ];
+    Some(rtc_rtcp::packet::marshal(&packets).ok()?.to_vec())
+}
+
+fn description(ssrc: u32, cname: &str) -> SourceDescription {
+    SourceDescription {
+        chunks: vec![SourceDescriptionChunk {
+            source: ssrc,
+            items: vec![SourceDescriptionItem {
+                sdes_type: SdesType::SdesCname,
+                text: Bytes::copy_from_slice(cname.as_bytes()),
+            }],
+        }],
+    }
 }
 
 #[cfg(test)]
@@ -228,5 +265,15 @@ mod tests {
         assert_eq!(read(&[0x80, 202, 0, 1, 0, 0, 0, 1], 7, Mono(0)), None);
         assert_eq!(read(&[0x00, 200, 0, 1, 0, 0, 0, 1], 7, Mono(0)), None);
         assert_eq!(read(&[0x9f, 200, 0, 1, 0, 0, 0, 1], 7, Mono(0)), None);
+    }
+
+    #[test]
+    fn lost_packets_are_asked_for() {
+        let d = write_nack(7, 9, &[65_535, 0, 3, 40], "c").unwrap();
+        let heard = read(&d, 9, Mono(0)).unwrap();
+        let mut asked = heard.asked;
+        asked.sort_unstable();
+        assert_eq!(asked, [0, 3, 40, 65_535]);
+        assert!(read(&d, 8, Mono(0)).unwrap().asked.is_empty());
     }
 }

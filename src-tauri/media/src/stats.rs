@@ -61,6 +61,10 @@ pub struct Quality {
     pub ticks_dropped: u64,
     /// Share of our packets the peer says it lost, 0 to 1, from its latest report.
     pub remote_loss: Option<f32>,
+    /// Lost packets asked for again, each time counted, where that was agreed on (RFC 4585).
+    pub asked_again: u64,
+    /// Packets sent again because the peer had lost them.
+    pub resent: u64,
     /// The codec we send.
     pub codec: Option<Codec>,
     /// Whether media is encrypted.

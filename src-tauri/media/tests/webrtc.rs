@@ -340,3 +340,63 @@ async fn relayed_by_a_turn_server_on_one_side_and_on_both() {
         assert!(page["local"] == "relay" || policy == "all", "{page}");
     }
 }
+
+/// Passes datagrams between a browser and the leg on `port`, and loses every ninth of media either way. Gives its port.
+async fn lossy_way(port: u16) -> u16 {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let own = socket.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let leg = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        let (mut browser, mut n, mut buf) = (None, 0u32, [0; 2_000]);
+        while let Ok((len, from)) = socket.recv_from(&mut buf).await {
+            let media = (128..192).contains(&buf[0]);
+            n += u32::from(media);
+            if media && n.is_multiple_of(9) {
+                continue;
+            }
+            if from == leg {
+                if let Some(to) = browser {
+                    let _ = socket.send_to(&buf[..len], to).await;
+                }
+            } else {
+                browser = Some(from);
+                let _ = socket.send_to(&buf[..len], leg).await;
+            }
+        }
+    });
+    own
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_lost_on_the_way_is_sent_again_both_ways() {
+    let f = factory(17_480, &[Codec::Opus]);
+    let mut b = Browser::start().await;
+    b.run("start({ hz: 620 })").await;
+    let offer = b.text("offer({ nack: true })").await;
+    // Its own addresses are withheld, so that the way in between is the only one.
+    let hidden: String = offer
+        .lines()
+        .filter(|l| !l.starts_with("a=candidate"))
+        .map(|l| format!("{l}\r\n"))
+        .collect();
+    let (session, answer) = f.answer_webrtc(&hidden).await.unwrap();
+    assert!(answer.contains("nack"), "{answer}");
+    let port = session.port();
+    let way = lossy_way(port).await;
+    let answer = answer.replace(&format!(" {port} typ host"), &format!(" {way} typ host"));
+    let mut leg = Leg::new(session.start());
+    leg.say(440.0);
+    while_listening(&mut [&mut leg], b.run(&format!("accept({})", quoted(&answer)))).await;
+    leg.hears(620.0).await;
+    page_hears(&mut b, &mut [&mut leg], 440.0).await;
+    leg.listen(6_000).await;
+    let q = leg.handle.stats();
+    let page = while_listening(&mut [&mut leg], b.run("stats()")).await;
+    assert!(
+        q.asked_again > 10 && page["resent"].as_u64() > Some(10),
+        "{q:?} {page}"
+    );
+    assert!(q.resent > 10 && page["asked"].as_u64() > Some(10), "{q:?} {page}");
+    // A ninth was lost; nearly all of it was mended.
+    assert!(q.lost * 30 < q.packets_rx, "{q:?}");
+}

@@ -3,6 +3,7 @@
 //! Drive it like this: feed [`Engine::datagram`] and, every 20 ms, [`Engine::tick`]; after either, send what is in
 //! `outgoing` and pass on what is in `events`. All time comes in as [`Mono`], so that tests run in no time at all.
 
+mod feedback;
 mod hearing;
 mod receive;
 mod relay;
@@ -26,6 +27,7 @@ use crate::webrtc::DtlsKeys;
 use crate::{rtcp, tone};
 use anteroom_types::audio::{Frame, SILENCE};
 use anteroom_types::{FRAME_MS, FRAME_SAMPLES, Mono, RATE_HZ, SayId};
+use feedback::{Missing, Sent};
 use hearing::Hearing;
 use relay::Relay;
 use std::net::{IpAddr, SocketAddr};
@@ -120,6 +122,8 @@ pub(crate) struct Engine {
     decoding: bool,
     hearing: Hearing,
     relay: Relay,
+    sent: Sent,
+    missing: Missing,
     /// The timestamp after the end of what was relayed last.
     relayed_to: Option<u32>,
     timeouts: Timeouts,
@@ -171,6 +175,8 @@ impl Engine {
             decoding: true,
             hearing: Hearing::default(),
             relay: Relay::default(),
+            sent: Sent::default(),
+            missing: Missing::default(),
             relayed_to: None,
             timeouts,
             secure: false,
@@ -269,6 +275,7 @@ impl Engine {
         self.inbound = Inbound::new(keys.suite, &keys.theirs);
         self.outbound = Outbound::new(keys.suite, &keys.ours);
         self.quality.encrypted = true;
+        self.sent.clear();
         self.marker = true;
     }
 
@@ -495,6 +502,7 @@ impl Engine {
         }
         self.rx = rx;
         let tx = self.send_audio(now);
+        self.ask_again(now);
         self.watch(now);
         self.report(now);
         self.event(MediaEvent::Tick {

@@ -102,6 +102,10 @@ impl Engine {
             .reception
             .get_or_insert_with(|| Reception::new(p.ssrc, p.seq, clock_hz));
         reception.packet(p.seq, p.timestamp, clock_hz, codec.is_some(), now);
+        if agreed.nack {
+            self.missing.came(p.ssrc, p.seq, now);
+            self.ask_again(now);
+        }
         if self.heard.replace(now).is_none() {
             self.event(MediaEvent::FirstPacket);
         }
@@ -171,6 +175,9 @@ impl Engine {
             && self.reception.as_ref().is_none_or(|r| r.ssrc == ssrc)
         {
             self.last_sr = Some((sr, now));
+        }
+        for seq in heard.asked {
+            self.send_again(seq);
         }
         self.quality.rtt_ms = heard.rtt_ms.or(self.quality.rtt_ms);
         self.quality.remote_loss = heard.remote_loss.or(self.quality.remote_loss);

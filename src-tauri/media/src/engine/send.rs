@@ -211,6 +211,53 @@ impl Engine {
             .octets_tx
             .wrapping_add(u32::try_from(payload.len()).unwrap_or(0));
         self.active_tx = true;
+        if self.agreed.as_ref().is_some_and(|a| a.nack) {
+            self.sent.keep(seq, &bytes);
+        }
+        self.outgoing.push(Outgoing {
+            port: Port::Rtp,
+            to,
+            bytes,
+        });
+    }
+
+    /// A packet the peer has lost, as it was: its number has been used, and the receiver knows repeats.
+    pub(super) fn send_again(&mut self, seq: u16) {
+        if let Some(to) = self.target()
+            && let Some(bytes) = self.sent.again(seq)
+        {
+            self.quality.resent += 1;
+            self.outgoing.push(Outgoing {
+                port: Port::Rtp,
+                to,
+                bytes,
+            });
+        }
+    }
+
+    /// Asks for what has not come and may still be of use.
+    pub(super) fn ask_again(&mut self, now: Mono) {
+        let (true, Some(r)) = (self.agreed.as_ref().is_some_and(|a| a.nack), &self.reception) else {
+            return;
+        };
+        let lost = self.missing.due(self.quality.rtt_ms.unwrap_or(20.0), now);
+        if lost.is_empty() {
+            return;
+        }
+        let (Some(to), Some(plain)) = (
+            self.target(),
+            rtcp::write_nack(self.seed.ssrc, r.ssrc, &lost, &self.seed.cname),
+        ) else {
+            return;
+        };
+        let bytes = match &mut self.outbound {
+            Some(o) => match o.rtcp(&plain) {
+                Ok(b) => b.to_vec(),
+                Err(_) => return,
+            },
+            None => plain,
+        };
+        self.quality.asked_again += lost.len() as u64;
         self.outgoing.push(Outgoing {
             port: Port::Rtp,
             to,

@@ -1,6 +1,7 @@
 //! Loss, disorder, repeats and jitter.
 
 use super::*;
+use crate::sdp::Agreed;
 use crate::tone;
 
 /// Runs a tone from A to B over `network` and returns B with the share of frames that were received.
@@ -166,4 +167,32 @@ fn one_stray_packet_from_the_future_does_not_silence_the_stream() {
             "{seq_ahead} {ticks_ahead}"
         );
     }
+}
+
+#[test]
+fn lost_packets_are_sent_again_where_that_is_agreed() {
+    let network = Network {
+        loss: 0.1,
+        jitter_ms: 8,
+        ..PERFECT
+    };
+    let mut lost = Vec::new();
+    for nack in [false, true] {
+        let mut w = World::new(Codec::Opus, SrtpPolicy::Required, 55);
+        for end in [&mut w.a, &mut w.b] {
+            let agreed = end.engine.agreed().unwrap().clone();
+            end.engine.apply(Agreed { nack, ..agreed }, w.now).unwrap();
+        }
+        w.network = network;
+        w.a.say(500.0, 20_000);
+        w.run(20_000);
+        let (a, b) = (w.a.engine.quality(), w.b.engine.quality());
+        assert_eq!((a.resent > 50, b.asked_again > 50), (nack, nack), "{a:?} {b:?}");
+        lost.push((b.lost, b.concealed));
+    }
+    let [(lost, concealed), (lost_mended, concealed_mended)] = lost[..] else {
+        unreachable!("two runs")
+    };
+    assert!(lost > 60 && lost_mended * 8 < lost, "{lost} {lost_mended}");
+    assert!(concealed_mended * 3 < concealed, "{concealed} {concealed_mended}");
 }

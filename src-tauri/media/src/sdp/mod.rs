@@ -1,10 +1,12 @@
 //! Session descriptions: offer and answer (RFC 3264, RFC 8866) for one stream of audio, read and written with
 //! `sdp-types`.
 
+mod read;
 #[cfg(test)]
 pub(crate) mod tests;
 mod way;
 
+pub(crate) use read::parse;
 pub(crate) use way::{is_webrtc, way_of};
 
 use crate::codec::Codec;
@@ -12,14 +14,10 @@ use crate::error::MediaError;
 use crate::session::SrtpPolicy;
 use crate::srtp::{CryptoLine, MasterKey, Suite};
 use crate::webrtc::Way;
-use anteroom_types::limits::SDP_BYTES_MAX;
-use sdp_types::{Attribute, Connection, Media, Origin, Session, Time};
+use read::{Direction, stream};
+use sdp_types::{Connection, Media, Origin, Session, Time};
 use std::net::{IpAddr, SocketAddr};
 
-/// Media lines looked at; a description with more is refused.
-const MEDIA_MAX: usize = 32;
-/// Formats of a media line looked at.
-const FORMATS_MAX: usize = 128;
 /// Payload type of comfort noise (RFC 3389), which is static.
 pub(crate) const COMFORT_NOISE: u8 = 13;
 /// The dynamic payload types we offer for keypad events.
@@ -70,6 +68,8 @@ pub(crate) struct Agreed {
     pub(crate) send_events: Option<(u8, u32)>,
     /// Comfort noise (RFC 3389) may be sent.
     pub(crate) comfort_noise: bool,
+    /// Lost packets may be asked for again (RFC 4585).
+    pub(crate) nack: bool,
     /// Where the peer wants its RTP; `None` while it wants none (`c=0.0.0.0`).
     pub(crate) remote: Option<SocketAddr>,
     /// Where the peer wants its RTCP.
@@ -90,237 +90,11 @@ impl Agreed {
     }
 }
 
-/// The direction attribute, from the point of view of its writer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Direction {
-    send: bool,
-    receive: bool,
-}
-
-impl Direction {
-    const BOTH: Self = Self {
-        send: true,
-        receive: true,
-    };
-
-    fn from_name(name: &str) -> Option<Self> {
-        Some(match name {
-            "sendrecv" => Self::BOTH,
-            "sendonly" => Self {
-                send: true,
-                receive: false,
-            },
-            "recvonly" => Self {
-                send: false,
-                receive: true,
-            },
-            "inactive" => Self {
-                send: false,
-                receive: false,
-            },
-            _ => return None,
-        })
-    }
-
-    const fn name(self) -> &'static str {
-        match (self.send, self.receive) {
-            (true, true) => "sendrecv",
-            (true, false) => "sendonly",
-            (false, true) => "recvonly",
-            (false, false) => "inactive",
-        }
-    }
-
-    /// The same seen from the other end (RFC 3264 6.1).
-    const fn mirrored(self) -> Self {
-        Self {
-            send: self.receive,
-            receive: self.send,
-        }
-    }
-}
-
 /// Number and version of our description (RFC 8866 5.2).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Version {
     pub(crate) id: u64,
     pub(crate) version: u64,
-}
-
-/// Parses a description within the limits.
-pub(crate) fn parse(text: &str) -> Result<Session, MediaError> {
-    if text.len() > SDP_BYTES_MAX {
-        return Err(MediaError::TooLong);
-    }
-    let session = Session::parse(text.as_bytes()).map_err(|_| MediaError::Malformed("it is no SDP"))?;
-    match session.medias.len() {
-        0 => Err(MediaError::Malformed("it has no media line")),
-        n if n > MEDIA_MAX => Err(MediaError::Malformed("it has too many media lines")),
-        _ => Ok(session),
-    }
-}
-
-/// What a media line of audio says.
-struct Stream {
-    codecs: Vec<(u8, Codec)>,
-    events: Vec<(u8, u32)>,
-    comfort_noise: bool,
-    address: IpAddr,
-    port: u16,
-    rtcp: Option<SocketAddr>,
-    mux: bool,
-    direction: Direction,
-    cryptos: Vec<CryptoLine>,
-    secure: bool,
-    way: Option<Way>,
-}
-
-fn values<'a>(media: &'a Media, name: &'a str) -> impl Iterator<Item = &'a str> {
-    media
-        .attributes
-        .iter()
-        .filter(move |a| a.attribute == name)
-        .map(|a| a.value.as_deref().unwrap_or(""))
-}
-
-fn address(c: &Connection) -> Result<IpAddr, MediaError> {
-    // Names are not looked up: a description must not make us ask a name server of the peer's choice.
-    let text = c.connection_address.split('/').next().unwrap_or("");
-    text.parse()
-        .map_err(|_| MediaError::Malformed("its address is not numeric"))
-}
-
-/// Reads a media line; `None` if it is none we could ever speak.
-fn stream(session: &Session, media: &Media, dtls: bool) -> Result<Option<Stream>, MediaError> {
-    let (plain, secure) = match media.proto.as_str() {
-        "UDP/TLS/RTP/SAVPF" | "UDP/TLS/RTP/SAVP" => (false, dtls),
-        _ if dtls => (false, false),
-        "RTP/AVP" | "RTP/AVPF" => (true, false),
-        "RTP/SAVP" | "RTP/SAVPF" => (false, true),
-        _ => (false, false),
-    };
-    if media.media != "audio" || media.port == 0 || !(plain || secure) {
-        return Ok(None);
-    }
-    let formats: Vec<u8> = media
-        .fmt
-        .split_ascii_whitespace()
-        .take(FORMATS_MAX)
-        .filter_map(|f| f.parse().ok())
-        .filter(|&f| f < 128)
-        .collect();
-    let map = |pt: u8| {
-        values(media, "rtpmap").find_map(|v| {
-            let (n, rest) = v.trim().split_once(' ')?;
-            (n.parse() == Ok(pt)).then(|| rest.trim())
-        })
-    };
-    let (mut codecs, mut events, mut comfort_noise) = (Vec::new(), Vec::new(), false);
-    for pt in formats {
-        let Some(encoding) = map(pt) else {
-            codecs.extend(
-                Codec::ALL
-                    .into_iter()
-                    .filter(|c| c.is_static() && c.payload_type() == pt)
-                    .map(|c| (pt, c)),
-            );
-            comfort_noise |= pt == COMFORT_NOISE;
-            continue;
-        };
-        let mut parts = encoding.split('/');
-        let (name, clock) = (
-            parts.next().unwrap_or(""),
-            parts
-                .next()
-                .and_then(|c| c.trim().parse::<u32>().ok())
-                .unwrap_or(0),
-        );
-        if name.eq_ignore_ascii_case("telephone-event") && matches!(clock, 8_000 | 16_000 | 48_000) {
-            events.push((pt, clock));
-        } else if name.eq_ignore_ascii_case("CN") {
-            comfort_noise |= pt == COMFORT_NOISE;
-        } else if let Some(codec) = Codec::from_name(name)
-            && codec.clock_hz() == clock
-        {
-            codecs.push((pt, codec));
-        }
-    }
-    let connection = media.connections.first().or(session.connection.as_ref());
-    let address = address(connection.ok_or(MediaError::Malformed("it has no connection line"))?)?;
-    let direction =
-        |attributes: &[Attribute]| attributes.iter().find_map(|a| Direction::from_name(&a.attribute));
-    let rtcp = values(media, "rtcp").next().and_then(|v| {
-        let mut words = v.split_ascii_whitespace();
-        let port = words.next()?.parse().ok().filter(|&p: &u16| p != 0)?;
-        let ip = words.nth(2).map_or(Some(address), |ip| ip.parse().ok())?;
-        Some(SocketAddr::new(ip, port))
-    });
-    Ok(Some(Stream {
-        codecs,
-        events,
-        comfort_noise,
-        address,
-        port: media.port,
-        rtcp,
-        mux: values(media, "rtcp-mux").next().is_some(),
-        direction: direction(&media.attributes)
-            .or_else(|| direction(&session.attributes))
-            .unwrap_or(Direction::BOTH),
-        cryptos: values(media, "crypto")
-            .take(16)
-            .filter_map(CryptoLine::parse)
-            .collect(),
-        secure,
-        way: dtls.then(|| way::read(session, media)).flatten(),
-    }))
-}
-
-impl Stream {
-    /// The events to send: those on the codec's own clock if there are any.
-    fn events_for(&self, codec: Codec) -> Option<(u8, u32)> {
-        self.events
-            .iter()
-            .find(|e| e.1 == codec.clock_hz())
-            .or(self.events.first())
-            .copied()
-    }
-
-    fn remote(&self) -> Option<SocketAddr> {
-        (!self.address.is_unspecified()).then(|| SocketAddr::new(self.address, self.port))
-    }
-
-    fn remote_rtcp(&self) -> Option<SocketAddr> {
-        let remote = self.remote()?;
-        if self.mux {
-            return Some(remote);
-        }
-        self.rtcp
-            .or_else(|| Some(SocketAddr::new(remote.ip(), remote.port().checked_add(1)?)))
-    }
-
-    /// The direction with the old way of holding in it: an address of zero wants to hear nothing (RFC 3264 8.4). With
-    /// ICE it says only that no candidate has been gathered yet (RFC 8840 4.1.1).
-    fn effective_direction(&self) -> Direction {
-        if self.way.is_some() {
-            return self.direction;
-        }
-        Direction {
-            receive: self.direction.receive && !self.address.is_unspecified(),
-            ..self.direction
-        }
-    }
-
-    fn check_family(&self, local: &Local) -> Result<(), MediaError> {
-        // With ICE the address in the line means nothing.
-        if local.dtls.is_some()
-            || self.address.is_unspecified()
-            || self.address.is_ipv4() == local.advertise.is_ipv4()
-        {
-            Ok(())
-        } else {
-            Err(MediaError::AddressFamily)
-        }
-    }
 }
 
 /// Answers an offer. `current` is the codec in use, which is kept if it is offered again.
@@ -376,6 +150,7 @@ pub(crate) fn answer(
             receive_events: events.into_iter().collect(),
             send_events: events,
             comfort_noise: noise,
+            nack: s.nack.contains(&pt),
             remote: s.remote(),
             remote_rtcp: s.remote_rtcp(),
             mux: s.mux,
@@ -391,7 +166,7 @@ pub(crate) fn answer(
         let mut out = blank(local, v);
         for (i, m) in session.medias.iter().enumerate() {
             if i == index {
-                out.medias.push(line_of(
+                let mut line = line_of(
                     local,
                     &[(pt, codec)],
                     &agreed.receive_events,
@@ -400,7 +175,11 @@ pub(crate) fn answer(
                     ours.as_slice(),
                     s.mux,
                     offered.mirrored(),
-                ));
+                );
+                if agreed.nack {
+                    line.add_attribute_with_value("rtcp-fb", format!("{pt} nack"));
+                }
+                out.medias.push(line);
             } else {
                 out.medias.push(refused(m));
             }
@@ -436,7 +215,7 @@ pub(crate) fn offer(local: &Local, current: Option<Codec>, v: Version) -> Result
         "RTP/AVP"
     };
     let mut out = blank(local, v);
-    out.medias.push(line_of(
+    let mut line = line_of(
         local,
         &codecs,
         &events,
@@ -445,7 +224,11 @@ pub(crate) fn offer(local: &Local, current: Option<Codec>, v: Version) -> Result
         &cryptos,
         true,
         Direction::BOTH,
-    ));
+    );
+    for (pt, _) in codecs.iter().filter(|_| local.dtls.is_some()) {
+        line.add_attribute_with_value("rtcp-fb", format!("{pt} nack"));
+    }
+    out.medias.push(line);
     write(&out)
 }
 
@@ -503,6 +286,7 @@ pub(crate) fn accept(answer: &str, local: &Local) -> Result<Agreed, MediaError> 
         receive_events,
         send_events,
         comfort_noise: s.comfort_noise && send.1.clock_hz() == 8_000,
+        nack: s.nack.contains(&send.0),
         remote: s.remote(),
         remote_rtcp: s.remote_rtcp(),
         mux: s.mux,

@@ -472,3 +472,24 @@ fn our_offer_to_a_browser_holds_one_line_and_its_answer_is_taken() {
     let plain = answer.replace("UDP/TLS/RTP/SAVPF", "RTP/SAVPF");
     assert!(sdp::accept(&plain, &local).is_err());
 }
+
+#[test]
+fn lost_packets_may_be_asked_for_again_if_both_say_so() {
+    let local = for_browsers(&[Codec::Opus, Codec::Pcmu]);
+    let (agreed, answer) = ask(BROWSER, &local).unwrap();
+    assert!(!agreed.nack && !answer.contains("nack"));
+    for line in ["a=rtcp-fb:111 nack\n", "a=rtcp-fb:* nack\n"] {
+        let (agreed, answer) = ask(&format!("{BROWSER}{line}"), &local).unwrap();
+        assert!(
+            agreed.nack && answer.contains("\na=rtcp-fb:111 nack\n"),
+            "{answer}"
+        );
+    }
+    let (agreed, _) = ask(&format!("{BROWSER}a=rtcp-fb:111 nack pli\n"), &local).unwrap();
+    assert!(!agreed.nack);
+    assert!(
+        sdp::offer(&local, None, V)
+            .unwrap()
+            .contains("a=rtcp-fb:0 nack\r\n")
+    );
+}

@@ -1,6 +1,7 @@
 //! What a description says of the way to its writer: ICE (RFC 8839) and DTLS (RFC 8122, RFC 8842).
 
-use super::{DtlsLocal, parse, values};
+use super::DtlsLocal;
+use super::read::{parse, values};
 use crate::error::MediaError;
 use crate::webrtc::{Setup, Way};
 use sdp_types::{Media, Session};
