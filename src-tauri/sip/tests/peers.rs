@@ -156,6 +156,66 @@ async fn baresip_over_tls() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn baresip_holds_resumes_and_transfers() {
+    let dir = tempfile::tempdir().unwrap();
+    let r = start(with_registrar()).await;
+    r.sip
+        .set_users(vec![anteroom_sip::SipUser::new("201", REALM, "correct")])
+        .unwrap();
+    let mut phone = baresip(dir.path(), "201", "correct", r.addr(Transport::Udp), "udp");
+    let mut press = |keys: &str| {
+        let k = phone.keys.as_mut().unwrap();
+        k.write_all(format!("{keys}\n").as_bytes()).unwrap();
+        k.flush().unwrap();
+    };
+    let id = contact(&r, "201").await;
+    let leg = LegId::from_u128(1);
+    r.sip
+        .dial(DialRequest {
+            sdp: Some(SDP.into()),
+            ..DialRequest::new(leg, id, "0301234567")
+        })
+        .unwrap();
+    established(&r, 1).await;
+    for (n, (keys, direction)) in [("/hold", "a=sendonly"), ("/resume", "a=sendrecv")]
+        .into_iter()
+        .enumerate()
+    {
+        press(keys);
+        r.until(direction, |t| {
+            let offers = t.iter().filter_map(|e| match e {
+                SipEvent::Offer { sdp: Some(sdp), .. } => Some(sdp),
+                _ => None,
+            });
+            offers.clone().count() == n + 1 && offers.last().is_some_and(|s| s.contains(direction))
+        })
+        .await;
+    }
+    press("/transfer 202");
+    let asked = |e: &SipEvent| match e {
+        SipEvent::Refer {
+            leg: l,
+            token,
+            replaces: None,
+            ..
+        } if *l == leg => Some(*token),
+        _ => None,
+    };
+    r.until("it transfers", |t| t.iter().any(|e| asked(e).is_some()))
+        .await;
+    let token = r.told.lock().unwrap().iter().find_map(asked).unwrap();
+    r.sip.refer_accept(leg, token).unwrap();
+    r.sip.refer_progress(leg, token, 180).unwrap();
+    r.sip.refer_progress(leg, token, 200).unwrap();
+    // Told that it succeeded, it leaves by itself.
+    r.until("it leaves the call", |t| {
+        t.iter()
+            .any(|e| matches!(e, SipEvent::Ended { why: EndWhy::Bye, .. }))
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sipp_registers_answers_challenges_and_calls() {
     needs("sipp");
     let r = running(with_registrar()).await;
