@@ -97,7 +97,7 @@ impl Core {
                 None => return,
             }
         } else {
-            if !cancels && self.is_banned(hop) && !self.is_of_a_dialog(&request) {
+            if !cancels && self.is_banned(hop, &request) && !self.is_of_a_dialog(&request) {
                 self.counters.banned_dropped += 1;
                 return;
             }
@@ -150,7 +150,7 @@ impl Core {
     fn admit(&mut self, hop: &Hop, request: &Request) -> Option<Option<Arc<str>>> {
         let known = self.trunk_of(hop).is_some();
         let mut user = None;
-        if self.is_banned(hop) {
+        if self.is_banned(hop, request) {
             user = self.known_again(hop, request);
             if user.is_none() {
                 self.counters.banned_dropped += 1;

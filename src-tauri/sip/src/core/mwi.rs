@@ -38,6 +38,14 @@ pub(crate) struct Lamps {
     subscriptions: HashMap<SubscriptionKey, Subscription>,
 }
 
+impl Lamps {
+    /// Whether somebody subscribed over a connection.
+    pub(super) fn uses(&self, hop: &Hop) -> bool {
+        let conn = hop.conn;
+        conn.is_some() && self.subscriptions.values().any(|s| s.dialog.hop.conn == conn)
+    }
+}
+
 /// Whether a SUBSCRIBE is for message lamps.
 fn is_for_lamps(h: &Headers) -> bool {
     h.value(&HeaderName::Event).is_some_and(|v| {

@@ -45,9 +45,14 @@ impl Core {
     // Bans.
 
     /// Whether a source is not to be answered.
-    pub(super) fn is_banned(&self, hop: &Hop) -> bool {
+    pub(super) fn is_banned(&self, hop: &Hop, request: &Request) -> bool {
         let Some(r) = &self.registry else { return false };
-        r.guard.is_banned(hop, r.is_registered_flow(hop), self.now) && self.trunk_of(hop).is_none()
+        if r.guard.is_at_peace() {
+            return false;
+        }
+        let name = r.name_hash(&claimed(request));
+        let registered = r.is_registered_flow(hop);
+        r.guard.is_banned(hop, registered, name, self.now) && self.trunk_of(hop).is_none()
     }
 
     /// Whether a message came by a trunk or by the flow of a registered telephone.
@@ -59,6 +64,7 @@ impl Core {
     /// Whether a connection serves a trunk, a registered telephone or a call.
     pub(crate) fn is_used(&self, hop: &Hop) -> bool {
         self.is_familiar(hop)
+            || self.lamps.uses(hop)
             || self
                 .calls
                 .values()
@@ -121,9 +127,9 @@ impl Core {
             Outcome::Wrong => {
                 registry.guard.followed_up(hop, name);
                 let registered = registry.is_registered_flow(hop);
-                let banned = registry.guard.failed(hop, registered, now);
+                let banned = registry.guard.failed(hop, registered, name, now);
                 self.counters.auth_failed += 1;
-                if banned && self.is_banned(hop) {
+                if banned && self.is_banned(hop, r) {
                     tracing::warn!("a source is banned for wrong passwords");
                     self.counters.banned_dropped += 1;
                 } else {

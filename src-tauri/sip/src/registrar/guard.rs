@@ -7,7 +7,9 @@
 //! Until a name is followed up or counted, its place is taken: one source gets at most `failures_max` challenges in
 //! [`FOLLOW_UP`], however fast it asks, and a base station with twenty handsets is merely served in turns.
 //!
-//! A flow that somebody is registered over is judged by its own failures, not by those of others at its address.
+//! A flow that somebody is registered over is not judged by what others at its address do; and as it may be a base station's
+//! or a proxy's, with many users behind it, failures on it count against the name they were made with, and only requests in
+//! that name are dropped.
 
 use super::config::BanConfig;
 use crate::wire::Hop;
@@ -49,6 +51,8 @@ impl Flow {
 enum Key {
     Address(IpAddr),
     Flow(Flow),
+    /// A name, by hash, on a flow that somebody is registered over.
+    Name(Flow, u64),
 }
 
 /// One host has a whole /64 of IPv6.
@@ -107,10 +111,18 @@ impl Guard {
         until.is_some_and(|t| t > now)
     }
 
-    /// Whether a source is banned. `registered` says whether somebody is registered over its flow.
-    pub(crate) fn is_banned(&self, hop: &Hop, registered: bool, now: Mono) -> bool {
-        self.banned(&Key::Flow(Flow::of(hop)), now)
-            || !registered && self.banned(&Key::Address(address(hop.remote.ip())), now)
+    /// Whether nobody has failed lately, so that there is nothing to look up.
+    pub(crate) fn is_at_peace(&self) -> bool {
+        self.strikes.is_empty()
+    }
+
+    /// Whether a source is banned, or the name it speaks in. `registered` says whether somebody is registered over its flow.
+    pub(crate) fn is_banned(&self, hop: &Hop, registered: bool, name: u64, now: Mono) -> bool {
+        let flow = Flow::of(hop);
+        if registered {
+            return self.banned(&Key::Name(flow, name), now);
+        }
+        self.banned(&Key::Flow(flow), now) || self.banned(&Key::Address(address(hop.remote.ip())), now)
     }
 
     fn strike(&mut self, key: Key, now: Mono) {
@@ -139,12 +151,12 @@ impl Guard {
     }
 
     /// A wrong password. Gives whether that ended the source's welcome.
-    pub(crate) fn failed(&mut self, hop: &Hop, registered: bool, now: Mono) -> bool {
+    pub(crate) fn failed(&mut self, hop: &Hop, registered: bool, name: u64, now: Mono) -> bool {
         if self.is_exempt(hop) {
             return false;
         }
         let key = if registered {
-            Key::Flow(Flow::of(hop))
+            Key::Name(Flow::of(hop), name)
         } else {
             Key::Address(address(hop.remote.ip()))
         };
@@ -276,23 +288,36 @@ mod tests {
         let mut g = Guard::new(BanConfig::default());
         let now = Mono::from_ms(1);
         for n in 1..=5 {
-            assert_eq!(g.failed(&hop(ATTACKER, 4000 + n), false, now), n == 5);
+            assert_eq!(g.failed(&hop(ATTACKER, 4000 + n), false, 1, now), n == 5);
         }
-        assert!(g.is_banned(&hop(ATTACKER, 9), false, now));
+        assert!(g.is_banned(&hop(ATTACKER, 9), false, 1, now));
         assert!(
-            !g.is_banned(&hop(ATTACKER, 9), true, now),
+            !g.is_banned(&hop(ATTACKER, 9), true, 1, now),
             "a telephone of the same address"
         );
-        assert!(!g.is_banned(&hop([192, 0, 2, 7], 9), false, now));
-        assert!(!g.is_banned(&hop(ATTACKER, 9), false, Mono::from_ms(3_600_002)));
+        assert!(!g.is_banned(&hop([192, 0, 2, 7], 9), false, 1, now));
+        assert!(!g.is_banned(&hop(ATTACKER, 9), false, 1, Mono::from_ms(3_600_002)));
         assert_eq!(g.bans, 1);
+    }
+
+    #[test]
+    fn one_handset_with_a_wrong_password_does_not_silence_its_base_station() {
+        let mut g = Guard::new(BanConfig::default());
+        let (h, now) = (hop([192, 0, 2, 20], 5060), Mono::from_ms(1));
+        for _ in 0..5 {
+            g.failed(&h, true, 7, now);
+        }
+        assert!(g.is_banned(&h, true, 7, now));
+        assert!(!g.is_banned(&h, true, 8, now));
+        // Nor its neighbours, registered or not.
+        assert!(!g.is_banned(&hop([192, 0, 2, 20], 5062), false, 7, now));
     }
 
     #[test]
     fn failures_far_apart_do_not_add_up() {
         let mut g = Guard::new(BanConfig::default());
         for n in 0..50 {
-            assert!(!g.failed(&hop(ATTACKER, 1), false, Mono::from_ms(n * 151_000)));
+            assert!(!g.failed(&hop(ATTACKER, 1), false, 1, Mono::from_ms(n * 151_000)));
         }
     }
 
@@ -308,9 +333,9 @@ mod tests {
         assert_eq!(ask(&mut g, 0, 0), 5);
         assert_eq!(ask(&mut g, 100, 3_900), 0);
         assert_eq!(ask(&mut g, 200, 4_100), 0, "five were not followed up");
-        assert!(g.is_banned(&h, false, Mono::from_ms(4_100)));
+        assert!(g.is_banned(&h, false, 1, Mono::from_ms(4_100)));
         // The sender of a datagram can be forged, so others at that address are not touched.
-        assert!(!g.is_banned(&hop(ATTACKER, 5062), false, Mono::from_ms(4_100)));
+        assert!(!g.is_banned(&hop(ATTACKER, 5062), false, 1, Mono::from_ms(4_100)));
     }
 
     #[test]
@@ -361,12 +386,12 @@ mod tests {
         for n in 0..(SOURCES_MAX as u32 + 500) {
             let ip = (0x0a00_0000 + n).to_be_bytes();
             assert!(g.may_challenge(&hop(ip, 1), 1, Mono::from_ms(1)));
-            g.failed(&hop(ip, 1), false, Mono::from_ms(1));
+            g.failed(&hop(ip, 1), false, 1, Mono::from_ms(1));
         }
         assert_eq!(g.len(), (SOURCES_MAX, SOURCES_MAX));
         // What is over makes room.
         let later = Mono::from_ms(700_000);
-        g.failed(&hop(ATTACKER, 1), false, later);
+        g.failed(&hop(ATTACKER, 1), false, 1, later);
         assert!(g.may_challenge(&hop(ATTACKER, 1), 1, later));
         assert_eq!(g.len(), (1, 1));
     }
