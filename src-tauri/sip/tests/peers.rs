@@ -183,11 +183,14 @@ async fn baresip_holds_resumes_and_transfers() {
     {
         press(keys);
         r.until(direction, |t| {
-            let offers = t.iter().filter_map(|e| match e {
-                SipEvent::Offer { sdp: Some(sdp), .. } => Some(sdp),
-                _ => None,
-            });
-            offers.clone().count() == n + 1 && offers.last().is_some_and(|s| s.contains(direction))
+            let offers: Vec<&String> = t
+                .iter()
+                .filter_map(|e| match e {
+                    SipEvent::Offer { sdp, .. } => sdp.as_ref(),
+                    _ => None,
+                })
+                .collect();
+            offers.len() == n + 1 && offers[n].contains(direction)
         })
         .await;
     }
