@@ -121,6 +121,7 @@ impl World {
             registrar: Some(RegistrarConfig {
                 domains: vec!["clinic.test".into()],
                 contacts_per_user_max: 2,
+                expires_max_s: 3_600,
                 ban: BanConfig::default(),
                 ..RegistrarConfig::default()
             }),

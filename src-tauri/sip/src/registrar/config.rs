@@ -81,7 +81,8 @@ pub struct RegistrarConfig {
     pub expires_min_s: u32,
     /// Seconds of a registration that asks for no time.
     pub expires_default_s: u32,
-    /// The longest registration granted, in seconds.
+    /// The longest registration granted, in seconds. Registrations are not kept over a restart: a telephone over UDP is not
+    /// reachable again before it refreshes, so this is best a few minutes.
     pub expires_max_s: u32,
     /// Contacts of one user at once. A further one takes the place of the one that would expire first.
     pub contacts_per_user_max: usize,
@@ -103,7 +104,7 @@ impl Default for RegistrarConfig {
             md5_only_agents: ["baresip v0", "baresip v1.0", "sipp"].map(Into::into).to_vec(),
             expires_min_s: 30,
             expires_default_s: 300,
-            expires_max_s: 3_600,
+            expires_max_s: 300,
             contacts_per_user_max: 8,
             nonce_s: 300,
             nat_ping_s: 25,

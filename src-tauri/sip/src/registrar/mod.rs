@@ -201,7 +201,8 @@ impl Registry {
 
     /// Whether a host is one of an address of record.
     pub(crate) fn is_domain(&self, host: &str) -> bool {
-        self.cfg.domains.iter().any(|d| d.eq_ignore_ascii_case(host))
+        self.domain().eq_ignore_ascii_case(host)
+            || self.cfg.domains.iter().any(|d| d.eq_ignore_ascii_case(host))
     }
 
     /// The host of addresses of record that we write; the realm when no domain is set.

@@ -17,6 +17,7 @@ pub fn with_registrar() -> SipConfig {
         registrar: Some(RegistrarConfig {
             realm: REALM.into(),
             domains: vec!["clinic.test".into()],
+            expires_max_s: 3_600,
             ..RegistrarConfig::default()
         }),
         ..SipConfig::default()
