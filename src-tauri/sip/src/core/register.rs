@@ -255,7 +255,12 @@ impl Core {
             return Err(400);
         }
         let param = |name: &str| address.param(name).map(Bytes::copy_from_slice);
-        let instance = param("+sip.instance").filter(|i| i.len() <= SIP_CONTACT_BYTES_MAX);
+        // It is told back within quotes, so nothing in it may end them.
+        let plain = |i: &Bytes| {
+            i.iter()
+                .all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\'))
+        };
+        let instance = param("+sip.instance").filter(|i| i.len() <= SIP_CONTACT_BYTES_MAX && plain(i));
         let outbound = wire::has_token(&r.headers, &HeaderName::Supported, "outbound");
         let reg_id = address
             .param("reg-id")
