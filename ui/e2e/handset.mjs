@@ -30,7 +30,7 @@ const kamailio = await startKamailio(dir, port, call);
 
 /** A person with a browser of their own, in which a microphone hears their tone: one that is `allowed` without asking, one that
  * must be `asked` for, or none (`missing`). */
-async function person(name, mic = 'allowed') {
+async function person(name, mic = 'allowed', role = 'user') {
   const wav = join(dir, `${name}.wav`);
   await toneFile(wav, HERTZ[name]);
   const { context, close } = await launch([
@@ -47,7 +47,7 @@ async function person(name, mic = 'allowed') {
     return page;
   };
   const page = await open();
-  const link = new URL(await server.newLink(`user ${name}`));
+  const link = new URL(await server.newLink(`${role} ${name}`));
   await page.goto(`${link.origin}/handset${link.hash}`);
   return { name, page, context, close, open };
 }
@@ -330,6 +330,32 @@ const steps = {
     assert.equal(await ringer.inputValue(), device);
   },
 
+  async 'in the background a call is shown without saying whose'() {
+    await caller.context.grantPermissions(['microphone', 'notifications']);
+    await caller.page.addInitScript(() => {
+      window.noticesShown = [];
+      window.Notification = class {
+        static permission = 'granted';
+        constructor(title, options) {
+          window.noticesShown.push({ title, body: options.body, open: true });
+        }
+        close() {
+          window.noticesShown.at(-1).open = false;
+        }
+      };
+      Object.defineProperty(document, 'hidden', { get: () => true });
+    });
+    await caller.page.reload();
+    await ready(caller.page);
+    await dial(ben.page, 'caller');
+    await ringing(caller.page).waitFor();
+    const shown = () => caller.page.evaluate(() => window.noticesShown);
+    assert.deepEqual(await shown(), [{ title: 'Incoming call', body: 'The sample clinic', open: true }]);
+    await button(ben.page, 'Hang up').click();
+    await ringing(caller.page).waitFor({ state: 'detached' });
+    assert.equal((await shown())[0].open, false);
+  },
+
   async 'keys are in a sheet, and single keys can be switched off'() {
     await anna.page.keyboard.press('?');
     await anna.page.getByRole('dialog').waitFor();
@@ -386,6 +412,31 @@ const steps = {
       await idle(caller.page);
     } finally {
       await dev.close();
+    }
+  },
+
+  async 'a manager sees whose call it is and may listen; in the call one sees who does'() {
+    const talking = (listeners) => `desk ${JSON.stringify({ stage: { is: 'talking', who: ['ben', 'carla'], since: Date.now() }, legs: [], listeners })}`;
+    server.do(talking([]));
+    const manager = await person('carla', 'allowed', 'manager');
+    try {
+      await manager.page.getByText('Talks to Ben Example, Carla Example').waitFor();
+      await looks(manager.page, ['narrow-light', 'wide-dark'])('handset-manager');
+      const asked = manager.page.waitForRequest((r) => r.url().endsWith('/desk'));
+      await button(manager.page, 'Listen').click();
+      assert.equal((await (await asked).response()).status(), 200);
+      assert.equal(await button(ben.page, 'Listen').count(), 0, 'who is no manager is not offered it');
+      await dial(caller.page, 'anna');
+      await ringing(anna.page).waitFor();
+      await anna.page.keyboard.press('a');
+      await anna.page.getByText('Talking').waitFor();
+      server.do(talking(['carla']));
+      await anna.page.getByText('Listening: Carla Example').waitFor();
+      await look('handset-three');
+      assert.deepEqual(await asks(() => button(anna.page, 'Leave the call').click()), { command: 'leave' });
+      await over();
+    } finally {
+      await manager.close();
     }
   },
 

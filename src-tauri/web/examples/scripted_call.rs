@@ -2,7 +2,7 @@
 //!
 //! Prints a sign-in link, then obeys lines on standard input: `call`, `more`, `urgent`, `end`, `off`, `link`, `admin`, `stop`.
 //!
-//! For the browser handset: `user NAME` prints a link that signs that user in; `staff` lists people; `id` prints the first call's
+//! For the browser handset: `user NAME` and `manager NAME` print a link that signs them in; `staff` lists people; `id` prints the first call's
 //! id; `desk JSON` places that call at the desk (a `CallDesk` without its `call`); `cut` closes every
 //! handset's connection until `mend`.
 //! With `ANTEROOM_SIP_PEER=ws://…` in the environment, SIP over WebSocket goes on to that server, so that real SIP is spoken.
@@ -83,8 +83,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
             "mend" => engine.turn_away(false),
             other => match other.split_once(' ') {
-                Some(("user", name)) => {
-                    let link = web.invite_user(Role::FrontDesk, name, Duration::from_secs(3_600));
+                Some((kind @ ("user" | "manager"), name)) => {
+                    let role = if kind == "user" {
+                        Role::FrontDesk
+                    } else {
+                        Role::Manager
+                    };
+                    let link = web.invite_user(role, name, Duration::from_secs(3_600));
                     println!("{}", link.as_str());
                 }
                 Some(("desk", json)) => {

@@ -67,6 +67,14 @@ describe('fold', () => {
     expect(words(v).map((w) => w.dropped)).toEqual([false, true]);
   });
 
+  it('tells what people did as lines between the words', () => {
+    const v = view(offered, { type: 'desk', what: 'answered', who: 'anna' }, { type: 'desk', what: 'parked', who: 'anna', slot: 71 });
+    expect(v.items.map((i) => i.kind === 'note' && i.note)).toEqual([
+      { type: 'desk', what: 'answered', who: 'anna', slot: null },
+      { type: 'desk', what: 'parked', who: 'anna', slot: 71 },
+    ]);
+  });
+
   it('ends: half-said words go, the row in the list stays true', () => {
     const v = view(
       offered,

@@ -72,6 +72,8 @@ export class Phone {
   choice = $state<Choice>(load(localStorage));
   testing = $state(false);
   last = $state<Last | null>(null);
+  /** Whether whoever is signed in may listen in. */
+  manager = $state(false);
 
   readonly board: Board;
   #line: Line | null = null;
@@ -110,6 +112,16 @@ export class Phone {
     const network = () => this.#line?.networkChanged();
     addEventListener('online', network, { signal });
     connection()?.addEventListener('change', network, { signal });
+    // A page that goes leaves nobody on the line and no telephone that does not ring; and it does not go unasked.
+    addEventListener('pagehide', () => this.#line?.stop(), { signal });
+    addEventListener('pageshow', (e) => e.persisted && location.reload(), { signal });
+    addEventListener(
+      'beforeunload',
+      (e) => {
+        if (this.calls.some((c) => c.phase === 'talking')) e.preventDefault();
+      },
+      { signal },
+    );
     navigator.mediaDevices?.addEventListener('devicechange', () => void this.#list(), { signal });
     void this.#list();
     void this.#bell.unlock();
@@ -136,6 +148,7 @@ export class Phone {
       const [session, handset] = await Promise.all([client.session(), client.handset()]);
       if (this.#stopped.signal.aborted || this.role !== 'telephone') return;
       this.#user = session.user ?? null;
+      this.manager = session.role === 'manager';
       this.#connect(handset);
     } catch (why) {
       this.setup = { is: 'failed', why };
