@@ -473,6 +473,16 @@ const steps = {
     await hears(caller.page, HERTZ.anna);
     await look('handset-es-talking');
   },
+
+  async 'a session that ends in mid-call does not end the call'() {
+    assert.ok(await button(anna.page, 'Salir').isDisabled(), 'signing out waits for the end of the call');
+    await anna.page.evaluate(() => fetch('/api/v1/session', { method: 'DELETE' }));
+    await anna.page.getByText('Sesión cerrada').waitFor();
+    await hears(caller.page, HERTZ.anna);
+    await hears(anna.page, HERTZ.caller);
+    await button(anna.page, 'Colgar').click();
+    await anna.page.getByLabel('Código de acceso').waitFor();
+  },
 };
 
 let failed = 0;

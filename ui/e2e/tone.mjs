@@ -45,7 +45,9 @@ export function holdConnections() {
 export function receivedDb(page, hertz, looks = 30) {
   return page.evaluate(
     async ({ hertz, looks }) => {
-      const connection = window.heldConnections.findLast((c) => c.connectionState === 'connected');
+      const connected = () => window.heldConnections.findLast((c) => c.connectionState === 'connected');
+      for (let n = 0; n < looks && connected() === undefined; n += 1) await new Promise((next) => setTimeout(next, 50));
+      const connection = connected();
       if (connection === undefined) return hertz.map(() => -200);
       const track = connection.getReceivers().find((r) => r.track.kind === 'audio').track;
       const context = new AudioContext({ sampleRate: 48_000 });
