@@ -123,6 +123,7 @@ impl Engine {
         }
         let Some(jitter) = &mut self.jitter else { return };
         match (codec, event_hz) {
+            (Some(_), _) if !self.decoding => {}
             (Some(codec), _) => jitter.audio(codec, p.seq, p.timestamp, p.payload, now),
             (None, Some(hz)) => {
                 jitter.other(p.seq, p.timestamp, now);

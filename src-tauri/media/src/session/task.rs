@@ -89,6 +89,11 @@ impl Task {
         let mut buf = vec![0u8; RTP_DATAGRAM_BYTES_MAX + 1];
         let shared = Arc::clone(&self.shared);
         let sockets = shared.sockets.get();
+        if let Some(s) = sockets {
+            // A socket that is new is not yet known to be writable, and the first packets would be lost to that.
+            let _ = s.rtp.writable().await;
+            let _ = s.rtcp.writable().await;
+        }
         while !self.shared.stopped.load(Ordering::Acquire) {
             tokio::select! {
                 biased;

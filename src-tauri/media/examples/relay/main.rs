@@ -1,17 +1,20 @@
 //! Bridged pairs of calls over loopback RTP, and what they cost: loss, processor time and added delay, as JSON.
 //!
-//! `relay [--pairs N] [--seconds S] [--codec pcmu|opus|g722|pcma] [--other CODEC] [--taps]`
+//! `relay [--pairs N] [--seconds S] [--codec pcmu|opus|g722|pcma] [--other CODEC] [--taps] [--peer] [--rounds N]`
 //!
 //! Each pair is two legs of ours, bridged, with a telephone on either side. The telephones are one process of their
 //! own, so that the processor time reported is the legs' alone; each of their packets carries the moment it was sent,
 //! which tells the delay where packets are relayed unopened. With `--other` the second leg of each pair speaks another
 //! codec and everything is transcoded. With `--taps` the 20 ms of both directions that recording and transcription live
-//! on are taken from every leg.
+//! on are taken from every leg. With `--peer` rtpengine in userspace takes turns with us, on the same streams.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
-use anteroom_media::load::{Telephones, Way, telephones};
+mod rtpengine;
+
+use anteroom_media::load::{Heard, Telephones, Way, telephones};
 use anteroom_media::{Codec, MediaConfig, MediaFactory, SrtpPolicy, bridge};
+use rtpengine::Rtpengine;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -22,10 +25,13 @@ struct Options {
     seconds: u64,
     codecs: [Codec; 2],
     taps: bool,
+    peer: bool,
+    rounds: usize,
 }
 
 fn options() -> Result<Options, String> {
-    let (mut pairs, mut seconds, mut codec, mut other, mut taps) = (50, 10, Codec::Pcmu, None, false);
+    let (mut pairs, mut seconds, mut codec, mut other) = (50, 10, Codec::Pcmu, None);
+    let (mut taps, mut peer, mut rounds) = (false, false, 1);
     let mut args = std::env::args().skip(1);
     while let Some(a) = args.next() {
         let mut value = || args.next().ok_or(format!("{a} needs a value"));
@@ -36,6 +42,8 @@ fn options() -> Result<Options, String> {
             "--codec" => codec = name(value()?)?,
             "--other" => other = Some(name(value()?)?),
             "--taps" => taps = true,
+            "--peer" => peer = true,
+            "--rounds" => rounds = value()?.parse().map_err(|_| "--rounds needs a number")?,
             _ => return Err(format!("unknown argument {a}")),
         }
     }
@@ -44,6 +52,8 @@ fn options() -> Result<Options, String> {
         seconds,
         codecs: [codec, other.unwrap_or(codec)],
         taps,
+        peer,
+        rounds,
     })
 }
 
@@ -70,9 +80,88 @@ fn main() {
     }
 }
 
+/// One run's figures.
+struct Ran {
+    heard: Heard,
+    cores: f64,
+}
+
+impl Ran {
+    fn json(&self, o: &Options) -> Value {
+        let (h, relayed) = (&self.heard, o.codecs[0] == o.codecs[1]);
+        let delay = |n: usize| {
+            if relayed {
+                json!(h.delay_ms[n])
+            } else {
+                Value::Null
+            }
+        };
+        // Relayed packets can be told from those of our own; transcoded ones are all our own.
+        let came = if relayed { h.unopened } else { h.received };
+        json!({
+            "packets_sent": h.sent,
+            "packets_received": came,
+            "loss": 1.0 - came.min(h.sent) as f64 / h.sent.max(1) as f64,
+            "cpu_cores": self.cores,
+            "pairs_per_core": o.pairs as f64 / self.cores.max(1e-9),
+            "delay_ms_p50": delay(0),
+            "delay_ms_p99": delay(1),
+            "delay_ms_max": delay(2),
+        })
+    }
+}
+
 async fn run(o: &Options) -> Result<Value, String> {
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..o.rounds {
+        ours.push(run_ours(o).await?.json(o));
+        if o.peer {
+            theirs.push(tokio::task::block_in_place(|| run_peer(o))?.json(o));
+        }
+    }
+    Ok(json!({
+        "pairs": o.pairs,
+        "codec": o.codecs[0].name(),
+        "other": o.codecs[1].name(),
+        "taps": o.taps,
+        "seconds": o.seconds,
+        "ours": ours,
+        "rtpengine": theirs,
+        "rtpengine_version": o.peer.then(Rtpengine::version).flatten(),
+    }))
+}
+
+/// Lets the telephones talk while the processor time of a process is watched.
+fn talk(phones: &mut Telephones, ways: &[Way], o: &Options, pid: u32) -> Result<Ran, String> {
+    let (before, began) = (cpu_seconds(pid), Instant::now());
+    let heard = phones.talk(ways, o.seconds).map_err(|e| e.to_string())?;
+    let cores = (cpu_seconds(pid) - before) / began.elapsed().as_secs_f64();
+    Ok(Ran { heard, cores })
+}
+
+fn telephones_for(o: &Options) -> Result<Telephones, String> {
     let program = std::env::current_exe().map_err(|e| e.to_string())?;
-    let mut phones = Telephones::start(&program, o.pairs * 2).map_err(|e| e.to_string())?;
+    Telephones::start(&program, o.pairs * 2).map_err(|e| e.to_string())
+}
+
+fn run_peer(o: &Options) -> Result<Ran, String> {
+    let mut phones = telephones_for(o)?;
+    let mut peer = Rtpengine::start()?;
+    let mut ways = Vec::new();
+    for (n, pair) in phones.ports.chunks_exact(2).enumerate() {
+        for to in peer.call(n, [pair[0], pair[1]], o.codecs[0])? {
+            ways.push(Way {
+                to,
+                codec: o.codecs[0],
+            });
+        }
+    }
+    let pid = peer.pid();
+    talk(&mut phones, &ways, o, pid)
+}
+
+async fn run_ours(o: &Options) -> Result<Ran, String> {
+    let mut phones = telephones_for(o)?;
     let factory = |codec, first: u16| {
         let config = MediaConfig {
             ports: first..=first + 9_999,
@@ -102,41 +191,15 @@ async fn run(o: &Options) -> Result<Value, String> {
         bridges.push(bridge(&two[0], &two[1]));
         handles.extend(two);
     }
-    let (before, began) = (cpu_seconds(), Instant::now());
-    let heard = tokio::task::block_in_place(|| phones.talk(&ways, o.seconds)).map_err(|e| e.to_string())?;
-    let cores = (cpu_seconds() - before) / began.elapsed().as_secs_f64();
+    let ran = tokio::task::block_in_place(|| talk(&mut phones, &ways, o, std::process::id()))?;
     drop(bridges);
-    let relayed = o.codecs[0] == o.codecs[1];
-    let delay = |n: usize| {
-        if relayed {
-            json!(heard.delay_ms[n])
-        } else {
-            Value::Null
-        }
-    };
-    // Relayed packets can be told from those of our own; transcoded ones are all our own.
-    let came = if relayed { heard.unopened } else { heard.received };
-    Ok(json!({
-        "pairs": o.pairs,
-        "codec": o.codecs[0].name(),
-        "other": o.codecs[1].name(),
-        "taps": o.taps,
-        "seconds": o.seconds,
-        "packets_sent": heard.sent,
-        "packets_received": came,
-        "loss": 1.0 - came.min(heard.sent) as f64 / heard.sent.max(1) as f64,
-        "cpu_cores": cores,
-        "pairs_per_core": o.pairs as f64 / cores.max(1e-9),
-        "delay_ms_p50": delay(0),
-        "delay_ms_p99": delay(1),
-        "delay_ms_max": delay(2),
-    }))
+    Ok(ran)
 }
 
-/// Processor time of this process so far, in seconds, all threads together.
-fn cpu_seconds() -> f64 {
+/// Processor time of a process so far, in seconds, all threads together.
+fn cpu_seconds(pid: u32) -> f64 {
     // utime and stime are fields 14 and 15, in hundredths of a second; the name before them may hold spaces.
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let after = stat.rsplit(')').next().unwrap_or("");
     after
         .split_ascii_whitespace()
