@@ -499,6 +499,12 @@ impl Models {
     }
 }
 
+/// Opening hours of a clinic that never closes, for the demonstration.
+pub const ALWAYS_OPEN: &str = "version = \"demonstration\"\ntime_zone = \"Europe/London\"\n\n[week]\n\
+    monday = [\"00:00-24:00\"]\ntuesday = [\"00:00-24:00\"]\nwednesday = [\"00:00-24:00\"]\n\
+    thursday = [\"00:00-24:00\"]\nfriday = [\"00:00-24:00\"]\nsaturday = [\"00:00-24:00\"]\n\
+    sunday = [\"00:00-24:00\"]\n";
+
 /// The recogniser in use.
 #[derive(Debug, Clone, Serialize)]
 pub struct ModelInfo {

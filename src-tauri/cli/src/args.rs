@@ -155,6 +155,10 @@ pub(crate) struct Demo {
     /// One JSON document on standard output (implies --once)
     #[arg(long)]
     pub(crate) json: bool,
+    /// A program that is the desk in a second call, in which the caller asks for a person: it opens the page, answers
+    /// and gives the call to another room (cargo xtask demo passes ui/demo/desk.mjs)
+    #[arg(long, value_name = "PROGRAM")]
+    pub(crate) desk: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]

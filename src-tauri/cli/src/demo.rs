@@ -1,10 +1,11 @@
 //! `anteroom demo`: a scripted caller rings the sample clinic over real SIP and RTP on loopback.
 
 use crate::args;
+use crate::demo_desk::{self, DeskProgram, Handover};
 use crate::out::{Exit, Outcome, Problem, json, line};
 use crate::serve::Running;
 use anteroom_api::{LiveBody, LiveEvent};
-use anteroom_appliance::{Config, Place, demo_call, knowledge, sample_knowledge, tools};
+use anteroom_appliance::{Config, Place, demo_call, knowledge, sample_knowledge, tools, users};
 use anteroom_sim::{CallReport, Script, ring};
 use anteroom_types::{
     CallEvent, CallId, Decision, DecisionRecord, EntryRef, EventKind, Side, TaskKind, TurnId,
@@ -53,8 +54,8 @@ struct Report {
     ms_to_greeting: Option<u64>,
     turns: Vec<Turn>,
     tasks: Vec<TaskKind>,
-    /// Nobody can be put through to yet.
-    handover: Option<()>,
+    /// None without a desk to put anybody through to.
+    handover: Option<Handover>,
     /// Nothing leaves the machine.
     upstream: Vec<()>,
     audit: AuditHead,
@@ -72,7 +73,10 @@ pub(crate) async fn run(place: &args::Place, demo: &args::Demo) -> Outcome {
     tools::on_loopback(&mut config);
     let say = |what: &str| eprintln!("{what}");
     say("making the sample clinic ready");
-    prepare(&config, &place).await?;
+    let room = prepare(&config, &place, demo.desk.is_some()).await?;
+    if demo.desk.is_some() {
+        always_open(&mut config, &place)?;
+    }
     let running = Running::start(config, &place).await?;
     let model = tools::model_info(&running.engine);
     if model.demonstration {
@@ -102,6 +106,21 @@ pub(crate) async fn run(place: &args::Place, demo: &args::Demo) -> Outcome {
         })?
         .map_err(|e| Problem::new(e, "Look at the log in the data folder."))?;
     let mut report = tell(&story, &heard, model);
+    if let (Some(program), Some(password)) = (&demo.desk, &room) {
+        say("\nringing again, and asking for a person");
+        let desk = DeskProgram::start(program, &running, password, sip).await?;
+        let mut events = running.engine.subscribe();
+        let talk = tokio::spawn(demo_desk::talk(desk, format!("sip:desk@{sip}")));
+        let story = listen(&mut events, !demo.json).await;
+        let (heard, mut handover) = talk
+            .await
+            .map_err(|e| Problem::new(format!("the second call was lost: {e}"), "Run the demo again."))??;
+        handover.record(&story);
+        let second = tell(&story, &heard, tools::model_info(&running.engine));
+        report.turns.extend(second.turns);
+        report.tasks.extend(second.tasks);
+        report.handover = Some(handover);
+    }
     report.page = (!once).then(|| running.link());
     let verified = running.engine.verify_audit().await?;
     report.audit = AuditHead {
@@ -153,13 +172,47 @@ fn scratch(given: Option<&Path>) -> Result<Option<Scratch>, Problem> {
 }
 
 /// Imports and approves the sample clinic's knowledge; what is there already stays as it is.
-async fn prepare(config: &Config, place: &Place) -> Result<(), Problem> {
+/// With a desk there is a telephone in another room, whose password is returned.
+async fn prepare(
+    config: &Config,
+    place: &Place,
+    desk: bool,
+) -> Result<Option<zeroize::Zeroizing<String>>, Problem> {
     let tool = tools::Knowledge::open(config, place).await?;
     for (name, bytes) in sample_knowledge() {
         for (id, version) in knowledge::import_bytes(&tool.store, name, bytes)? {
             tool.approve(&id, version, "sample approver").await?;
         }
     }
+    if !desk {
+        return Ok(None);
+    }
+    // It does not ring for callers: it is given the call by the handset.
+    let added = users::add(
+        &tool.store,
+        config,
+        demo_desk::ROOM_USER,
+        demo_desk::ROOM_NAME,
+        0,
+        false,
+    )?;
+    Ok(Some(added))
+}
+
+/// The sample clinic with somebody at the desk at all hours, so that the demonstration goes the same on every day.
+fn always_open(config: &mut Config, place: &Place) -> Result<(), Problem> {
+    let folder = place.data.join("clinic");
+    let write = || {
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(folder.join("hours.toml"), tools::ALWAYS_OPEN)
+    };
+    write().map_err(|e| {
+        Problem::new(
+            format!("{}: {e}", folder.display()),
+            "Give a folder with --data that this user may write.",
+        )
+    })?;
+    config.clinic.folder = Some(folder);
     Ok(())
 }
 
@@ -219,6 +272,10 @@ fn narrate(kind: &EventKind<String>) {
                 format!("   [{} v{}, {:.2}]", e.id, e.version, e.score)
             });
             line(format!("clinic: {text}{cited}{after}"));
+        }
+        EventKind::Desk { what, who, .. } => {
+            let who = who.as_deref().map_or(String::new(), |w| format!(" ({w})"));
+            line(format!("        desk: {what:?}{who}"));
         }
         EventKind::MarkedUrgent { why } => line(format!("        ** URGENT: {why}")),
         EventKind::TaskCreated { kind, summary, .. } => line(format!("        task ({kind:?}): {summary}")),
@@ -323,6 +380,7 @@ fn is_complete(r: &Report) -> bool {
         && count(Decision::Task) >= 1
         && !r.tasks.is_empty()
         && r.audit.verified
+        && r.handover.as_ref().is_none_or(Handover::is_complete)
 }
 
 fn summary(r: &Report) {

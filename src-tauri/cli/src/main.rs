@@ -8,6 +8,7 @@
 mod args;
 mod audio;
 mod demo;
+mod demo_desk;
 mod knowledge;
 mod models;
 mod out;

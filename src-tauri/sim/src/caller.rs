@@ -68,6 +68,13 @@ pub enum Step {
     Speak(Arc<[i16]>),
     /// Presses keys (RFC 4733).
     Press(String),
+    /// Sounds the same over and over until the clinic hangs up, or for so long.
+    Hum {
+        /// What is repeated, at 16 kHz.
+        tone: Arc<[i16]>,
+        /// Milliseconds at most.
+        ms_max: u64,
+    },
     /// Says nothing for a while, whatever the clinic does.
     Pause {
         /// Milliseconds.
@@ -281,6 +288,15 @@ impl Call<'_> {
                 self.handle.send_dtmf(digits);
                 self.ear.listen_anew();
                 self.spoke_until = Some(self.now);
+                self.report.steps.push(StepReport::default());
+            }
+            Step::Hum { tone, ms_max } => {
+                self.say += 1;
+                let _ = self.handle.play_loop(SayId(self.say), Arc::clone(tone));
+                while !self.over && self.now.ms_since(begun) < *ms_max {
+                    self.next().await;
+                }
+                self.handle.stop_loop();
                 self.report.steps.push(StepReport::default());
             }
             Step::Pause { ms } => {

@@ -34,7 +34,7 @@ fn main() {
         .map_or(("help", &[][..]), |(t, r)| (t.as_str(), r));
     let result = match task {
         "setup" => setup::all(),
-        "demo" => anteroom("demo", rest),
+        "demo" => demo(rest),
         "bench" => bench(rest),
         "run" => match rest.split_first() {
             Some((first, rest)) => anteroom(first, rest),
@@ -54,13 +54,20 @@ fn main() {
 }
 
 /// Sets up, builds the command line and hands over to it.
+/// The demo with somebody at the desk: a browser and a telephone, which are set up as well.
+fn demo(rest: &[String]) -> Result<(), Fail> {
+    setup::for_demo()?;
+    let desk = ["--desk".to_owned(), "node ui/demo/desk.mjs".to_owned()];
+    anteroom("demo", &[rest, &desk].concat())
+}
+
 fn anteroom(sub: &str, rest: &[String]) -> Result<(), Fail> {
-    setup::for_running()?;
     say("building anteroom (the first build takes some minutes; whisper.cpp is part of it)");
     cargo(&["build", "--quiet", "--package", "anteroom-cli"]).run()?;
     Cmd::new(run::target_dir().join("debug").join("anteroom"))
         .arg(sub)
         .args(rest)
+        .dir(run::root())
         .env("ANTEROOM_MODELS", setup::models_dir())
         .run()
 }

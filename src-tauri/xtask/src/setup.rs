@@ -25,18 +25,16 @@ const RUN: &[&str] = &[
     "python3-pip",
     "ca-certificates",
 ];
-/// To test: real peers, and a browser for the page and the handset.
+/// For the demo's desk: a browser and a telephone.
+const DESK: &[&str] = &["baresip", "chromium", "fonts-dejavu-core"];
+/// To test, beside the desk's: real peers.
 const TEST: &[&str] = &[
     "sip-tester",
-    "baresip",
-    "kamailio",
     "sipvicious",
     "coturn",
     "sox",
-    "chromium",
     "kamailio",
     "kamailio-websocket-modules",
-    "fonts-dejavu-core",
     "procps",
 ];
 
@@ -61,7 +59,7 @@ pub(crate) fn tools_bin() -> PathBuf {
 
 /// Everything.
 pub(crate) fn all() -> Result<(), Fail> {
-    for_running()?;
+    for_demo()?;
     for_testing()
 }
 
@@ -72,9 +70,15 @@ pub(crate) fn for_running() -> Result<(), Fail> {
     models()
 }
 
+/// What the demo needs on top: somebody at the desk.
+pub(crate) fn for_demo() -> Result<(), Fail> {
+    for_running()?;
+    apt(DESK)
+}
+
 /// What the tests need on top.
 pub(crate) fn for_testing() -> Result<(), Fail> {
-    apt(TEST)?;
+    apt(&[DESK, TEST].concat())?;
     tools()
 }
 
