@@ -1,29 +1,28 @@
 // Sound for the browsers under test, and what arrives of it.
 import { writeFile } from 'node:fs/promises';
 
-const RATE = 48_000;
-
 /** A WAV file of a tone that comes and goes, like speech does: steady tones are taken for noise and removed. */
-export async function toneFile(path, hertz) {
-  const seconds = 2;
-  const samples = RATE * seconds;
-  const wav = Buffer.alloc(44 + samples * 2);
+export async function toneFile(path, hertz, { rate = 48_000, channels = 1, seconds = 2 } = {}) {
+  const samples = rate * seconds;
+  const frame = 2 * channels;
+  const wav = Buffer.alloc(44 + samples * frame);
   wav.write('RIFF', 0);
-  wav.writeUInt32LE(36 + samples * 2, 4);
+  wav.writeUInt32LE(36 + samples * frame, 4);
   wav.write('WAVEfmt ', 8);
   wav.writeUInt32LE(16, 16);
   wav.writeUInt16LE(1, 20);
-  wav.writeUInt16LE(1, 22);
-  wav.writeUInt32LE(RATE, 24);
-  wav.writeUInt32LE(RATE * 2, 28);
-  wav.writeUInt16LE(2, 32);
+  wav.writeUInt16LE(channels, 22);
+  wav.writeUInt32LE(rate, 24);
+  wav.writeUInt32LE(rate * frame, 28);
+  wav.writeUInt16LE(frame, 32);
   wav.writeUInt16LE(16, 34);
   wav.write('data', 36);
-  wav.writeUInt32LE(samples * 2, 40);
+  wav.writeUInt32LE(samples * frame, 40);
   for (let i = 0; i < samples; i += 1) {
-    const t = i / RATE;
+    const t = i / rate;
     const on = t % 0.4 < 0.25 ? Math.sin((Math.PI * (t % 0.4)) / 0.25) : 0;
-    wav.writeInt16LE(Math.round(12_000 * on * Math.sin(2 * Math.PI * hertz * t)), 44 + i * 2);
+    const value = Math.round(12_000 * on * Math.sin(2 * Math.PI * hertz * t));
+    for (let c = 0; c < channels; c += 1) wav.writeInt16LE(value, 44 + i * frame + c * 2);
   }
   await writeFile(path, wav);
 }

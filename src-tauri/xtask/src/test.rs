@@ -107,7 +107,14 @@ fn e2e() -> Result<(), Fail> {
             )
             .run()?;
     }
-    Ok(())
+    // The handset against the appliance itself, with a telephone as the caller.
+    cargo(&["build", "--quiet", "--package", "anteroom-cli"]).run()?;
+    Cmd::new("node")
+        .arg("e2e/appliance.mjs")
+        .dir(root().join("ui"))
+        .env("ANTEROOM_BIN", target_dir().join("debug/anteroom"))
+        .env("ANTEROOM_MODELS", setup::models_dir())
+        .run()
 }
 
 /// The seeded fuzzers are tests; here they get a minute each.

@@ -1,0 +1,211 @@
+// The browser handset against the appliance itself: its registrar, its desk, its bridge. A telephone (baresip) rings, a
+// browser answers, and each end's tone is looked for at the other. `ANTEROOM_BIN=program` names the `anteroom` to test, and
+// `ANTEROOM_MODELS` its models; `ANTEROOM_SHOTS=1` keeps pictures.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { SHOTS, launch, layOver, watch } from './browser.mjs';
+import { ring } from './telephone.mjs';
+import { holdConnections, receivedDb, toneFile } from './tone.mjs';
+
+const HANDSET_HZ = 700;
+const CALLER_HZ = 1_100;
+const QUIET_DB = -75;
+const HEARD_DB = -55;
+/** Of what a telephone hears in a second. The tone comes and goes. */
+const HEARD_SHARE = 0.2;
+const PATIENCE_MS = 20_000;
+
+const program = process.env.ANTEROOM_BIN;
+if (program === undefined) throw new Error('set ANTEROOM_BIN to the anteroom program');
+const dir = await mkdtemp(join(tmpdir(), 'anteroom-appliance-'));
+const sip = await new Promise((done) => {
+  const probe = createSocket('udp4').bind(0, '127.0.0.1', () => {
+    const { port } = probe.address();
+    probe.close(() => done(port));
+  });
+});
+await writeFile(join(dir, 'config.toml'), `[sip]\nlisten = ["udp:127.0.0.1:${sip}"]\nallow_direct = true\n\n[web]\nlisten = "127.0.0.1:0"\n`);
+const appliance = spawn(program, ['serve', '--data', join(dir, 'data'), '--config', join(dir, 'config.toml'), '--json'], {
+  stdio: ['ignore', 'pipe', 'inherit'],
+});
+const stopped = new Promise((done) => appliance.once('exit', done));
+const [first] = await Promise.race([
+  createInterface({ input: appliance.stdout })[Symbol.asyncIterator]().next().then((l) => [l.value]),
+  stopped.then(() => [undefined]),
+]);
+assert.ok(first !== undefined, 'the appliance starts');
+const link = new URL(JSON.parse(first).link);
+
+const hum = join(dir, 'handset.wav');
+await toneFile(hum, HANDSET_HZ);
+const { context, close } = await launch([
+  '--use-fake-device-for-media-stream',
+  `--use-file-for-fake-audio-capture=${hum}`,
+  '--use-fake-ui-for-media-stream',
+  '--allow-loopback-in-peer-connection',
+  '--autoplay-policy=no-user-gesture-required',
+]);
+context.setDefaultTimeout(PATIENCE_MS);
+await context.addInitScript(holdConnections);
+const page = await context.newPage();
+const complaints = watch(page);
+await layOver(page);
+
+const button = (name) => page.getByRole('button', { name, exact: true });
+const shown = (text) => page.getByText(text).filter({ visible: true }).first().waitFor();
+const ringing = () => page.getByRole('heading', { name: /^Incoming call/ }).waitFor();
+
+async function until(what, holds) {
+  const end = Date.now() + PATIENCE_MS;
+  let last;
+  while (Date.now() < end) {
+    last = await holds();
+    if (last === true) return;
+    await new Promise((next) => setTimeout(next, 100));
+  }
+  assert.fail(`${what}: ${last}`);
+}
+const handsetHears = (wanted = true) =>
+  until(`the handset ${wanted ? 'hears' : 'does not hear'} the caller`, async () => {
+    const [db] = await receivedDb(page, [CALLER_HZ], wanted ? 15 : 30);
+    return (wanted ? db > HEARD_DB : db < QUIET_DB) || `${db.toFixed(0)} dB`;
+  });
+const callerHears = (wanted = true) =>
+  until(`the caller ${wanted ? 'hears' : 'does not hear'} the handset`, async () => {
+    const share = await caller.hears(HANDSET_HZ);
+    return (wanted ? share > HEARD_SHARE : share < 0.02) || share.toFixed(3);
+  });
+const bothHear = () => Promise.all([handsetHears(), callerHears()]);
+
+let caller = null;
+let calls = 0;
+const rings = async (codec) => {
+  calls += 1;
+  caller = await ring(join(dir, `caller-${calls}`), codec, CALLER_HZ, `sip:reception@127.0.0.1:${sip}`);
+  await ringing();
+};
+
+const steps = {
+  async 'a browser registers with the appliance'() {
+    await page.goto(`${link.origin}/handset${link.hash}`);
+    await shown('Ready: calls for you ring here');
+  },
+
+  async 'with automation off a caller rings the handset, and both hear each other'() {
+    await button('Stop answering').click();
+    await shown('Not answering: calls go to the desk');
+    await rings('opus');
+    await page.keyboard.press('a');
+    await shown('Talking');
+    await bothHear();
+    await shown('Good sound');
+  },
+
+  async 'on hold neither hears the other; afterwards both do'() {
+    await page.keyboard.press('h');
+    await shown('On hold');
+    await Promise.all([handsetHears(false), callerHears(false)]);
+    await page.keyboard.press('h');
+    await shown('Talking');
+    await bothHear();
+  },
+
+  async 'muting silences the handset alone'() {
+    await page.keyboard.press('m');
+    await Promise.all([callerHears(false), handsetHears()]);
+    await page.keyboard.press('m');
+    await bothHear();
+  },
+
+  async 'keys reach the caller’s telephone'() {
+    await page.keyboard.press('d');
+    await page.keyboard.press('7');
+    await until('the key arrives', async () => /(?:dtmf|event)[^\n]*'?7'?/i.test(caller.log()) || 'not yet');
+    await page.keyboard.press('Escape');
+  },
+
+  async 'new paths for the sound in mid-call'() {
+    const name = () =>
+      page.evaluate(() => window.heldConnections.findLast((c) => c.connectionState === 'connected')?.localDescription.sdp.match(/a=ice-ufrag:(.*)/)[1]);
+    const before = await name();
+    await page.evaluate(() => dispatchEvent(new Event('online')));
+    await until('ICE begins anew', async () => {
+      const now = await name();
+      return (now !== undefined && now !== before) || `${now}`;
+    });
+    await bothHear();
+  },
+
+  async 'parked, and taken back from its slot'() {
+    await page.keyboard.press('p');
+    await shown('parked in slot 71');
+    await callerHears(false);
+    await button('Retrieve').click();
+    await ringing();
+    await page.keyboard.press('a');
+    await shown('Talking');
+    await bothHear();
+  },
+
+  async 'the caller hangs up, and the handset is told'() {
+    caller.hangUp();
+    await shown('Last call');
+    await shown('Ready: calls for you ring here');
+    await caller.stop();
+  },
+
+  async 'a caller with G.711 is transcoded both ways, and the handset hangs up'() {
+    await rings('pcmu');
+    await page.keyboard.press('a');
+    await shown('Talking');
+    await bothHear();
+    // Who hangs up at once has dropped the handset, and the caller is rung through to it again: this is a real end.
+    await shown('0:06');
+    await button('Hang up').click();
+    await shown('Last call');
+    await until('the caller is released', async () => caller.over() || 'not yet');
+    await caller.stop();
+  },
+
+  async 'a caller who gives up stops the ringing'() {
+    await rings('pcma');
+    caller.hangUp();
+    await shown('given up before the answer');
+    await caller.stop();
+  },
+
+  async 'with automation on again nobody is rung'() {
+    await button('Answer again').click();
+    await shown('Answering by itself');
+  },
+};
+
+let failed = 0;
+if (SHOTS) await mkdir(SHOTS, { recursive: true });
+try {
+  for (const [name, step] of Object.entries(steps)) {
+    try {
+      await step();
+      assert.deepEqual(complaints.splice(0), [], 'the browser complained');
+      console.log(`ok   ${name}`);
+    } catch (e) {
+      failed += 1;
+      const log = (caller?.log() ?? '').split('\n').filter((l) => !l.includes('(bit/s)')).slice(-20).join('\n');
+      console.log(`FAIL ${name}\n${e.stack ?? e}\n${complaints.join('\n')}\n${log}`);
+      if (SHOTS) await page.screenshot({ path: join(SHOTS, 'failed-appliance.png') });
+      break;
+    }
+  }
+} finally {
+  await close();
+  await caller?.stop();
+  appliance.kill('SIGTERM');
+  await stopped;
+  await rm(dir, { recursive: true, force: true });
+}
+process.exitCode = failed === 0 ? 0 : 1;

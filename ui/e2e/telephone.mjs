@@ -1,0 +1,66 @@
+// A real telephone for the tests: baresip, which hums a tone and keeps what it hears.
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { readFile, readdir, writeFile, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { toneFile } from './tone.mjs';
+
+const MODULES = ['/usr/lib/baresip/modules', '/usr/lib64/baresip/modules', '/usr/local/lib/baresip/modules'];
+/** What each codec works with: samples a second, channels. */
+const CODECS = { opus: ['opus/48000/2', 48_000, 2], pcmu: ['PCMU/8000/1', 8_000, 1], pcma: ['PCMA/8000/1', 8_000, 1] };
+
+/** Starts one in `dir` that speaks `codec`, hums at `hertz` and rings `to` at once. */
+export async function ring(dir, codec, hertz, to) {
+  const [name, rate, channels] = CODECS[codec];
+  const modules = process.env.BARESIP_MODULES ?? MODULES.find((m) => existsSync(m));
+  if (modules === undefined) throw new Error('baresip is missing: run cargo xtask setup');
+  await mkdir(dir);
+  const hum = join(dir, 'hum.wav');
+  await toneFile(hum, hertz, { rate, channels, seconds: 120 });
+  const config = [
+    'poll_method epoll',
+    'sip_listen 127.0.0.1:0',
+    'net_interface 127.0.0.1',
+    `audio_source aufile,${hum}`,
+    'audio_player aubridge,nowhere',
+    `module_path ${modules}`,
+    ...['stdio', 'opus', 'g711', 'aufile', 'aubridge', 'sndfile'].map((m) => `module ${m}.so`),
+    'module_app account.so',
+    'module_app menu.so',
+    '',
+  ];
+  await writeFile(join(dir, 'config'), config.join('\n'));
+  await writeFile(join(dir, 'accounts'), `<sip:caller@127.0.0.1>;regint=0;audio_codecs=${name}\n`);
+  await writeFile(join(dir, 'contacts'), '');
+  const child = spawn('baresip', ['-f', dir, '-v', '-e', `/dial ${to}`], { cwd: dir, stdio: ['pipe', 'pipe', 'pipe'] });
+  let log = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (d) => (log = (log + d).slice(-200_000)));
+  const gone = new Promise((done) => child.once('exit', done));
+  return {
+    log: () => log,
+    over: () => /session closed|terminated/.test(log),
+    /** The share of the last second heard that is a tone of `hertz`; 0 when it is quiet. */
+    async hears(wanted) {
+      const file = (await readdir(dir)).find((f) => f.endsWith('-dec.wav'));
+      if (file === undefined) return 0;
+      const wav = await readFile(join(dir, file));
+      const frame = 2 * channels;
+      const from = 44 + Math.floor((wav.length - 44) / frame - rate) * frame;
+      if (from < 44) return 0;
+      let [re, im, all] = [0, 0, 0];
+      for (let n = 0; n < rate; n += 1) {
+        const s = wav.readInt16LE(from + n * frame);
+        const at = (2 * Math.PI * wanted * n) / rate;
+        re += s * Math.cos(at);
+        im += s * Math.sin(at);
+        all += s * s;
+      }
+      return all / rate < 10_000 ? 0 : (2 * (re * re + im * im)) / (rate * all);
+    },
+    hangUp: () => child.stdin.write('/hangup\n'),
+    stop() {
+      if (child.exitCode === null) child.stdin.write('/quit\n');
+      return gone;
+    },
+  };
+}
