@@ -2,9 +2,11 @@
 
 mod support;
 
-use anteroom_sip::{BanConfig, RateLimit, SipConfig, SipEvent, Transport, UnregisterWhy};
+use anteroom_sip::{
+    BanConfig, RateLimit, SipConfig, SipEvent, Transport, TrunkConfig, TrunkKind, UnregisterWhy,
+};
 use support::phone::{Login, PASSWORD, Phone, REALM, header, headers, param, status, users, with_registrar};
-use support::{Running, start};
+use support::{Running, SDP, start};
 
 async fn running(cfg: SipConfig) -> Running {
     let r = start(cfg).await;
@@ -381,6 +383,57 @@ async fn the_sixth_guess_meets_silence_and_a_registered_telephone_is_unharmed() 
     let contact = moved.contact("201");
     assert_eq!(status(&moved.register(&login, &contact, "").await), 200);
     assert_eq!(r.sip.counters().contacts, 2);
+}
+
+#[tokio::test]
+async fn who_guesses_at_a_trunks_address_is_banned_and_the_trunk_is_not() {
+    let mut cfg = with_registrar();
+    cfg.trunks.push(TrunkConfig {
+        name: "provider".into(),
+        kind: TrunkKind::Address {
+            peers: vec!["127.0.0.1/32".parse().unwrap()],
+            target: None,
+        },
+        transport: Transport::Udp,
+        options_s: 0,
+    });
+    let r = running(cfg).await;
+    let mut bad = Phone::udp(r.addr(Transport::Udp)).await;
+    for _ in 0..8 {
+        let login = Login {
+            password: "guess".into(),
+            ..Login::new("202")
+        };
+        let extra = bad.nonce.clone().map_or(String::new(), |n| {
+            format!(
+                "Authorization: {}\r\n",
+                login.answer(&n, 1, "REGISTER", "sip:clinic.test")
+            )
+        });
+        let m = bad.request("REGISTER", "202", "202", &extra, "");
+        bad.send(&m).await;
+        if let Some(a) = bad.recv_within(100).await {
+            bad.nonce = Some(param(header(&a, "WWW-Authenticate").unwrap(), "nonce").to_owned());
+        }
+    }
+    let c = r.sip.counters();
+    assert_eq!((c.auth_failed, c.bans), (5, 1));
+    let mut trunk = Phone::udp(r.addr(Transport::Udp)).await;
+    let contact = format!("Contact: {}\r\n", trunk.contact("x"));
+    let call = trunk.request("INVITE", "desk", "0301", &contact, SDP);
+    let call = call.replace("sip:0301@clinic.test", "sip:0301@provider.test");
+    assert_eq!(status(&trunk.ask(&call).await), 200);
+    let by_trunk = |e: &SipEvent| {
+        matches!(
+            e,
+            SipEvent::Incoming {
+                trunk: Some(_),
+                user: None,
+                ..
+            }
+        )
+    };
+    assert_eq!(r.count(by_trunk), 1);
 }
 
 #[tokio::test]

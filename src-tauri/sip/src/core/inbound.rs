@@ -167,13 +167,7 @@ impl Core {
             }
             return None;
         }
-        let asks = match request.method {
-            Method::Register | Method::Subscribe => registrar,
-            Method::Invite => {
-                registrar && (self.is_a_users(hop, request) || !known && !self.cfg.allow_direct)
-            }
-            _ => false,
-        };
+        let asks = self.needs_credentials(hop, request);
         if asks && user.is_none() {
             user = Some(self.authenticate(hop, request)?);
         }

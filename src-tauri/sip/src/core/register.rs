@@ -52,7 +52,22 @@ impl Core {
         }
         let name = r.name_hash(&claimed(request));
         let registered = r.is_registered_flow(hop);
-        r.guard.is_banned(hop, registered, name, self.now) && self.trunk_of(hop).is_none()
+        // A trunk's own requests are never dropped, whoever else sits at its address.
+        r.guard.is_banned(hop, registered, name, self.now)
+            && (self.trunk_of(hop).is_none() || self.needs_credentials(hop, request))
+    }
+
+    /// Whether a request outside a dialog is for users only.
+    pub(super) fn needs_credentials(&self, hop: &Hop, request: &Request) -> bool {
+        match request.method {
+            _ if self.registry.is_none() => false,
+            Method::Register | Method::Subscribe => true,
+            Method::Invite => {
+                let direct = self.cfg.allow_direct || self.trunk_of(hop).is_some();
+                self.is_a_users(hop, request) || !direct
+            }
+            _ => false,
+        }
     }
 
     /// Whether a message came by a trunk or by the flow of a registered telephone.
