@@ -32,6 +32,7 @@ const TEST: &[&str] = &[
     "kamailio",
     "sipvicious",
     "coturn",
+    "rtpengine-daemon",
     "sox",
     "chromium",
     "kamailio",
