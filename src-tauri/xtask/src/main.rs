@@ -21,7 +21,7 @@ cargo xtask TASK
   demo [ARGS]      a scripted caller rings the sample clinic; ARGS go to `anteroom demo` (--once, --json)
   test [PART...]   every check and test, or only the parts named: lint doc deny ui rust fuzz e2e
   bench NAME [--json]
-                   measure: answer turn stt stt-wer vad embed search commit memory, or all
+                   measure: answer turn stt stt-wer vad embed search commit memory, or all; relay delay
   run [ARGS]       set up, build, and run `anteroom ARGS`
 
 Builds go to $CARGO_TARGET_DIR, or to the home cache (anteroom/target) when that is not set.
@@ -74,11 +74,32 @@ fn anteroom(sub: &str, rest: &[String]) -> Result<(), Fail> {
 
 /// Sets up, builds the benchmarks and hands over to them. They make the peers' environment themselves.
 fn bench(rest: &[String]) -> Result<(), Fail> {
+    if let Some((name @ ("relay" | "delay"), more)) = rest.split_first().map(|(n, m)| (n.as_str(), m)) {
+        return bench_media(name, more);
+    }
     setup::for_running()?;
     say("building the benchmarks");
     cargo(&["build", "--quiet", "--package", "anteroom-bench"]).run()?;
     Cmd::new(run::target_dir().join("debug").join("anteroom-bench"))
         .args(rest)
         .env("ANTEROOM_MODELS", setup::models_dir())
+        .run()
+}
+
+/// What the media crate costs by itself, beside rtpengine: its own program, which needs neither models nor the page.
+fn bench_media(name: &str, more: &[String]) -> Result<(), Fail> {
+    say("building the media benchmark; its peer is Debian's rtpengine-daemon");
+    let args = [
+        "build",
+        "--quiet",
+        "--package",
+        "anteroom-media",
+        "--example",
+        "relay",
+    ];
+    cargo(&args).run()?;
+    Cmd::new(run::target_dir().join("debug").join("examples").join("relay"))
+        .args(["--bench", name])
+        .args(more)
         .run()
 }

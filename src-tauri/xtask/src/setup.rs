@@ -32,6 +32,7 @@ const TEST: &[&str] = &[
     "sip-tester",
     "sipvicious",
     "coturn",
+    "rtpengine-daemon",
     "sox",
     "kamailio",
     "kamailio-websocket-modules",

@@ -6,14 +6,16 @@
 //! own, so that the processor time reported is the legs' alone; each of their packets carries the moment it was sent,
 //! which tells the delay where packets are relayed unopened. With `--other` the second leg of each pair speaks another
 //! codec and everything is transcoded. With `--taps` the 20 ms of both directions that recording and transcription live
-//! on are taken from every leg. With `--peer` rtpengine in userspace takes turns with us, on the same streams.
+//! on are taken from every leg. `--bench relay|delay [--json]` is what `cargo xtask bench` runs. With `--peer` rtpengine in userspace takes turns with us, on the same streams.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
+mod figures;
 mod rtpengine;
 
 use anteroom_media::load::{Heard, Telephones, Way, telephones};
 use anteroom_media::{Codec, MediaConfig, MediaFactory, SrtpPolicy, bridge};
+use figures::Bench;
 use rtpengine::Rtpengine;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -27,11 +29,13 @@ struct Options {
     taps: bool,
     peer: bool,
     rounds: usize,
+    bench: Option<Bench>,
+    json: bool,
 }
 
 fn options() -> Result<Options, String> {
     let (mut pairs, mut seconds, mut codec, mut other) = (50, 10, Codec::Pcmu, None);
-    let (mut taps, mut peer, mut rounds) = (false, false, 1);
+    let (mut taps, mut peer, mut rounds, mut bench, mut json) = (false, false, 1, None, false);
     let mut args = std::env::args().skip(1);
     while let Some(a) = args.next() {
         let mut value = || args.next().ok_or(format!("{a} needs a value"));
@@ -43,6 +47,11 @@ fn options() -> Result<Options, String> {
             "--other" => other = Some(name(value()?)?),
             "--taps" => taps = true,
             "--peer" => peer = true,
+            "--json" => json = true,
+            "--bench" => {
+                let b = Bench::from_name(&value()?).ok_or("--bench is relay or delay")?;
+                (bench, peer, rounds, seconds, pairs) = (Some(b), true, 5, 5, b.pairs());
+            }
             "--rounds" => rounds = value()?.parse().map_err(|_| "--rounds needs a number")?,
             _ => return Err(format!("unknown argument {a}")),
         }
@@ -54,6 +63,8 @@ fn options() -> Result<Options, String> {
         taps,
         peer,
         rounds,
+        bench,
+        json,
     })
 }
 
@@ -72,7 +83,7 @@ fn main() {
     };
     match outcome {
         Ok(None) => {}
-        Ok(Some(v)) => println!("{v}"),
+        Ok(Some(text)) => println!("{text}"),
         Err(e) => {
             eprintln!("{e}");
             std::process::exit(2);
@@ -111,7 +122,21 @@ impl Ran {
     }
 }
 
-async fn run(o: &Options) -> Result<Value, String> {
+async fn run(o: &Options) -> Result<String, String> {
+    let load = figures::load();
+    let ran = rounds(o).await?;
+    let Some(bench) = o.bench else {
+        return Ok(ran.to_string());
+    };
+    let report = figures::report(bench, &ran, load);
+    Ok(if o.json {
+        report.to_string()
+    } else {
+        figures::table(&report)
+    })
+}
+
+async fn rounds(o: &Options) -> Result<Value, String> {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..o.rounds {
         ours.push(run_ours(o).await?.json(o));
