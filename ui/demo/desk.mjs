@@ -84,6 +84,7 @@ async function telephone(dir) {
       }
       return all / frames < 10_000 ? 0 : (2 * (re * re + im * im)) / (frames * all);
     },
+    log: () => log.slice(-1500),
     hangUp: () => child.stdin.write('/hangup\n'),
     stop: () => {
       child.stdin.write('/quit\n');
@@ -92,12 +93,21 @@ async function telephone(dir) {
   };
 }
 
-/** A WAV file that holds another one's sound so many times. */
+/** A stereo WAV file that holds a mono one's sound so many times: Opus is stereo to the telephone. */
 async function repeat(from, to, times) {
   const wav = await readFile(from);
-  const sound = Buffer.concat(Array(times).fill(wav.subarray(44)));
+  const mono = wav.subarray(44);
+  const both = Buffer.alloc(mono.length * 2);
+  for (let i = 0; i < mono.length; i += 2) {
+    mono.copy(both, i * 2, i, i + 2);
+    mono.copy(both, i * 2 + 2, i, i + 2);
+  }
+  const sound = Buffer.concat(Array(times).fill(both));
   const head = Buffer.from(wav.subarray(0, 44));
   head.writeUInt32LE(36 + sound.length, 4);
+  head.writeUInt16LE(2, 22);
+  head.writeUInt32LE(head.readUInt32LE(28) * 2, 28);
+  head.writeUInt16LE(4, 32);
   head.writeUInt32LE(sound.length, 40);
   await writeFile(to, Buffer.concat([head, sound]));
 }
@@ -132,6 +142,8 @@ try {
     return db > HEARD_DB ? db : 0;
   });
   tell({ handset_heard: true, db });
+  // A moment in which the caller hears the handset.
+  await page.waitForTimeout(2_500);
   if (process.env.ANTEROOM_DEMO_SHOTS) await page.screenshot({ path: join(process.env.ANTEROOM_DEMO_SHOTS, 'handset-talking.png') });
   await button('Give to…').click();
   await page.getByLabel('Name or number').fill(name);
@@ -145,11 +157,11 @@ try {
   await until('the caller is heard at the telephone', async () => (await phone.hears(Number(callerHz))) > HEARD_SHARE);
   tell({ phone_heard: true });
   // A moment in which the caller hears the telephone, before it hangs up.
-  await page.waitForTimeout(1_500);
+  await page.waitForTimeout(2_500);
   phone.hangUp();
   tell({ done: true });
 } catch (e) {
-  tell({ failed: `${e.message ?? e}` });
+  tell({ failed: `${e.message ?? e}${phone ? `\n${phone.log()}` : ''}` });
   process.exitCode = 1;
 } finally {
   await browser?.close();

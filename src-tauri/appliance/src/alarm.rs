@@ -128,12 +128,12 @@ mod tests {
         ] {
             assert!(alarm.hears(&e, text).unwrap(), "{text}");
         }
-        let calm: Vec<&str> = ["questions-holdout", "questions-fresh"]
-            .iter()
-            .map(|f| match *f {
-                "questions-holdout" => include_str!("../../../assets/golden/questions-holdout.tsv"),
-                _ => include_str!("../../../assets/golden/questions-fresh.tsv"),
-            })
+        let sets = [
+            include_str!("../../../assets/golden/questions-holdout.tsv"),
+            include_str!("../../../assets/golden/questions-fresh.tsv"),
+        ];
+        let calm: Vec<&str> = sets
+            .into_iter()
             .flat_map(str::lines)
             .filter(|l| !l.starts_with('#') && !l.is_empty())
             .filter_map(|l| l.split('\t').next())

@@ -23,7 +23,7 @@ mod view;
 use crate::desk::Switch;
 use crate::engine::Shared;
 use crate::knowledge::Looked;
-use anteroom_call::desk::{By, Command, ControlError, DeskCall, DeskConfig, DeskInput, Whereabouts};
+use anteroom_call::desk::{By, Command, ControlError, DeskCall, DeskConfig, DeskInput};
 use anteroom_call::scene::Greeting;
 use anteroom_call::{InboundCall, InboundLimits, Input};
 use anteroom_media::{Link, MediaError, MediaEvent, MediaHandle, MediaSession};
@@ -31,7 +31,7 @@ use anteroom_reception::conversation::{ConvEvent, Conversation};
 use anteroom_reception::turn::{TurnConfig, TurnEvent};
 use anteroom_sip::{ReferToken, SipEvent};
 use anteroom_speech::recogniser::LadderHealth;
-use anteroom_types::{CallId, EventKind, LegId, Mono, Pii, TraceId, TurnId, Wall};
+use anteroom_types::{CallId, EventKind, LegId, Mono, Pii, TraceId, TurnId};
 use listening::{For, Listening};
 use people::{Legs, Routes, Voiced, voiced};
 use recording::Recording;
@@ -128,8 +128,6 @@ pub(crate) struct Call {
     /// Why the caller is put through, and what who gives the call on adds: the note and who that is.
     reason: Option<String>,
     given: (Option<String>, Option<String>),
-    /// Where the call stood when it was shown last, and since when.
-    shown: (Whereabouts, Wall),
     /// Whether the desk knows that the caller's leg is over.
     caller_gone: bool,
     /// Whether a task was made of this call.
@@ -180,7 +178,6 @@ impl Call {
             put_through: None,
             reason: None,
             given: (None, None),
-            shown: (Whereabouts::Receptionist, shared.clock.wall()),
             caller_gone: false,
             task_made: false,
             message: false,

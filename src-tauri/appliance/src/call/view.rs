@@ -2,9 +2,9 @@
 
 use super::{Call, Media};
 use anteroom_api::{Brief, BriefLine, BriefingKind, CallDesk, DeskLeg, DeskStage, LegParty, LegQuality};
-use anteroom_call::desk::{Attendee, Attending, Whereabouts};
+use anteroom_call::desk::{Asking, Attendee, Attending, DeskView, Whereabouts};
 use anteroom_media::MediaHandle;
-use anteroom_types::{LegId, Purpose, Side, Wall};
+use anteroom_types::{LegId, Mono, Purpose, Side, Wall};
 
 /// Lines of the conversation that somebody who is rung sees.
 const BRIEF_LINES: usize = 4;
@@ -12,9 +12,10 @@ const BRIEF_LINES: usize = 4;
 impl Call {
     /// Shows where the call stands, if that has changed.
     pub(super) fn show_desk(&mut self) {
-        let attendees = self.desk.attendees();
+        let seen = self.desk.view();
         let of = |is: &[Attending]| -> Vec<String> {
-            let mut users: Vec<String> = attendees
+            let mut users: Vec<String> = seen
+                .attendees
                 .iter()
                 .filter(|a| is.contains(&a.is))
                 .map(|a| a.target.who.as_str().to_owned())
@@ -24,22 +25,21 @@ impl Call {
             users
         };
         let ringing = of(&[Attending::Rings]);
-        let talking = of(&[Attending::Asked, Attending::Talks, Attending::Supervises]);
+        let on_line = of(&[Attending::Asked, Attending::Talks, Attending::Supervises]);
         {
-            let (ringing, talking): (Vec<&str>, Vec<&str>) = (
-                ringing.iter().map(String::as_str).collect(),
-                talking.iter().map(String::as_str).collect(),
-            );
+            let rings: Vec<&str> = ringing.iter().map(String::as_str).collect();
+            let talks: Vec<&str> = on_line.iter().map(String::as_str).collect();
             let now = self.shared.clock.now();
-            crate::engine::lock(&self.shared.desk.people).of_call(self.story.call(), &ringing, &talking, now);
+            crate::engine::lock(&self.shared.desk.people).of_call(self.story.call(), &rings, &talks, now);
         }
-        let stage = self.stage(&attendees, ringing);
+        let listeners = of(&[Attending::Supervises]);
+        let talking = of(&[Attending::Asked, Attending::Talks]);
         let view = CallDesk {
             call: self.story.call(),
-            stage,
-            brief: self.brief(&attendees),
-            legs: self.shown_legs(&attendees),
-            listeners: of(&[Attending::Supervises]),
+            stage: self.stage(&seen, ringing, talking),
+            brief: self.brief(&seen),
+            legs: self.shown_legs(&seen.attendees),
+            listeners,
         };
         self.shared.screens.desk(view);
     }
@@ -50,20 +50,26 @@ impl Call {
         crate::engine::lock(&self.shared.desk.people).of_call(self.story.call(), &[], &[], now);
     }
 
-    fn stage(&mut self, attendees: &[Attendee], ringing: Vec<String>) -> DeskStage {
-        let at = self.desk.whereabouts();
-        if at != self.shown.0 {
-            self.shown = (at, self.shared.clock.wall());
-        }
-        let since: Wall = self.shown.1;
-        let talking = |is: Attending| {
-            attendees
-                .iter()
-                .filter(move |a| a.is == is)
-                .map(|a| a.target.who.as_str().to_owned())
+    fn stage(&self, seen: &DeskView, ringing: Vec<String>, talking: Vec<String>) -> DeskStage {
+        let since = self.wall(seen.since);
+        let host = || {
+            seen.host
+                .as_ref()
+                .map_or_else(String::new, |h| h.as_str().to_owned())
         };
-        let first = |is| talking(is).next().unwrap_or_default();
-        match at {
+        if let Some(c) = &seen.consulting {
+            return DeskStage::Consulting {
+                by: host(),
+                to: c.who.as_str().to_owned(),
+                briefing: match c.how {
+                    Asking::ByVoice => BriefingKind::Spoken,
+                    Asking::Spoken | Asking::Screen => BriefingKind::Text,
+                },
+                answered: c.answered,
+                since,
+            };
+        }
+        match seen.is {
             Whereabouts::Receptionist | Whereabouts::Farewell | Whereabouts::Over => DeskStage::Automation,
             Whereabouts::Ringing | Whereabouts::Briefing => DeskStage::Ringing { who: ringing, since },
             Whereabouts::Queued { position, wait_ms } => DeskStage::Queued {
@@ -71,40 +77,34 @@ impl Call {
                 since,
                 wait_s: wait_ms.and_then(|ms| u32::try_from(ms / 1000).ok()),
             },
-            Whereabouts::Talking { consulting: true, .. } => DeskStage::Consulting {
-                by: first(Attending::Talks),
-                to: attendees
-                    .iter()
-                    .find(|a| matches!(a.is, Attending::Rings | Attending::Asked))
-                    .map(|a| a.target.who.as_str().to_owned())
-                    .unwrap_or_default(),
-                briefing: BriefingKind::Spoken,
-                answered: attendees.iter().any(|a| a.is == Attending::Asked),
-                since,
-            },
-            Whereabouts::Talking { held: true, .. } => DeskStage::Held {
-                by: first(Attending::Talks),
-                since,
-            },
-            Whereabouts::Talking { .. } => DeskStage::Talking {
-                who: talking(Attending::Talks).collect(),
-                since,
-            },
+            Whereabouts::Talking { held: true, .. } => DeskStage::Held { by: host(), since },
+            Whereabouts::Talking { .. } => DeskStage::Talking { who: talking, since },
             Whereabouts::Parked { slot } => DeskStage::Parked {
                 slot: u32::from(slot),
-                by: String::new(),
+                by: host(),
                 since,
-                returns_at: None,
+                returns_at: seen.returns_at.map(|at| self.wall(at)),
             },
             Whereabouts::Greeting | Whereabouts::Recording => DeskStage::Voicemail { since },
         }
     }
 
+    /// A moment of the call on the wall's clock.
+    fn wall(&self, at: Mono) -> Wall {
+        let (now, wall) = (self.shared.clock.now(), self.shared.clock.wall());
+        let ms = |m: u64| i64::try_from(m).unwrap_or(i64::MAX / 2);
+        // Whole seconds: the same moment reckoned twice must not look like a change.
+        let at = wall.0 - ms(now.ms_since(at)) + ms(at.ms_since(now));
+        Wall((at + 500).div_euclid(1000) * 1000)
+    }
+
     /// What to know before answering, while anybody is rung or asked.
-    fn brief(&self, attendees: &[Attendee]) -> Option<Brief> {
-        let rung = attendees
+    fn brief(&self, seen: &DeskView) -> Option<Brief> {
+        let rung = seen
+            .attendees
             .iter()
             .any(|a| matches!(a.is, Attending::Rings | Attending::Asked));
+        let on_screen = seen.consulting.as_ref().is_some_and(|c| c.how == Asking::Screen);
         rung.then(|| Brief {
             reason: self.reason.clone(),
             lines: self
@@ -117,7 +117,7 @@ impl Call {
                 .collect(),
             note: self.given.0.clone(),
             by: self.given.1.clone(),
-            wants_answer: attendees.iter().any(|a| a.is == Attending::Asked) && self.given.0.is_some(),
+            wants_answer: on_screen,
         })
     }
 
