@@ -58,9 +58,12 @@ export async function ring(dir, codec, hertz, to) {
       return all / rate < 10_000 ? 0 : (2 * (re * re + im * im)) / (rate * all);
     },
     hangUp: () => child.stdin.write('/hangup\n'),
-    stop() {
+    /** It does not always quit when asked to. */
+    async stop() {
       if (child.exitCode === null) child.stdin.write('/quit\n');
-      return gone;
+      const late = setTimeout(() => child.kill('SIGKILL'), 3_000);
+      await gone;
+      clearTimeout(late);
     },
   };
 }
