@@ -45,6 +45,8 @@ fn a_caller_who_asks_for_a_person_is_put_through_to_a_telephone() {
     desk.hum(DESK_HZ);
     desk.until_it_hears(CALLER_HZ);
     caller.until_it_hears(DESK_HZ);
+    // Who hangs up as soon as they have answered has fumbled, and the caller would go on to others.
+    desk.until_it_has_heard(8);
     // The one at the desk hangs up: the caller is not left on a dead line.
     desk.command("hangup");
     caller.until_it_says("terminated");

@@ -206,6 +206,14 @@ impl Baresip {
         });
     }
 
+    /// Waits until it has heard so many seconds of its call, silence or not.
+    pub fn until_it_has_heard(&self, seconds: u32) {
+        let enough = (self.codec.rate * seconds) as usize;
+        eventually("some seconds are heard", || {
+            (self.heard().len() >= enough).then_some(())
+        });
+    }
+
     pub fn hang_up(mut self) {
         self.command("quit");
         let ended = eventually("baresip ends", || self.child.try_wait().unwrap());

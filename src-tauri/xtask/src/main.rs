@@ -63,7 +63,8 @@ fn demo(rest: &[String]) -> Result<(), Fail> {
 
 fn anteroom(sub: &str, rest: &[String]) -> Result<(), Fail> {
     say("building anteroom (the first build takes some minutes; whisper.cpp is part of it)");
-    cargo(&["build", "--quiet", "--package", "anteroom-cli"]).run()?;
+    // With the workspace's features, so that what the tests have built serves here as well.
+    cargo(&["build", "--quiet", "--workspace", "--bin", "anteroom"]).run()?;
     Cmd::new(run::target_dir().join("debug").join("anteroom"))
         .arg(sub)
         .args(rest)

@@ -88,15 +88,7 @@ fn ui() -> Result<(), Fail> {
 
 fn e2e() -> Result<(), Fail> {
     let example = "scripted_call";
-    cargo(&[
-        "build",
-        "--quiet",
-        "--package",
-        "anteroom-web",
-        "--example",
-        example,
-    ])
-    .run()?;
+    cargo(&["build", "--quiet", "--workspace", "--example", example]).run()?;
     for test in ["e2e/run.mjs", "e2e/handset.mjs"] {
         Cmd::new("node")
             .arg(test)
@@ -108,7 +100,7 @@ fn e2e() -> Result<(), Fail> {
             .run()?;
     }
     // The handset against the appliance itself, with a telephone as the caller.
-    cargo(&["build", "--quiet", "--package", "anteroom-cli"]).run()?;
+    cargo(&["build", "--quiet", "--workspace", "--bin", "anteroom"]).run()?;
     Cmd::new("node")
         .arg("e2e/appliance.mjs")
         .dir(root().join("ui"))

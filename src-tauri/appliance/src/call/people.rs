@@ -146,9 +146,10 @@ impl Routes {
 
 impl Drop for Routes {
     fn drop(&mut self) {
-        let mut routes = crate::engine::lock(&self.shared.routes);
         for leg in &self.legs {
-            routes.remove(leg);
+            // A call that ends as it should has no leg left; one that was lost by a defect leaves no telephone ringing.
+            let _ = self.shared.sip.bye(*leg);
+            crate::engine::lock(&self.shared.routes).remove(leg);
         }
     }
 }
