@@ -153,7 +153,8 @@ pub struct DeskSection {
     pub ring: Spanned<String>,
     /// How long each step rings, seconds.
     pub ring_s: u32,
-    /// How long all of them ring together, seconds.
+    /// How long all of them ring together, seconds; below the policy's `handover_ms_max`, after which the receptionist takes
+    /// the caller back by itself.
     pub ring_total_s: u32,
     /// The first parking slot, and how many there are.
     pub park_first: u16,
@@ -171,7 +172,7 @@ impl Default for DeskSection {
             realm: s("anteroom"),
             ring: s("all"),
             ring_s: 25,
-            ring_total_s: 60,
+            ring_total_s: 45,
             park_first: 71,
             park_slots: 9,
             ice: Vec::new(),

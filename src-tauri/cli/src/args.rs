@@ -115,6 +115,7 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Users {
     /// Everybody
+    #[command(after_help = "Example: anteroom users list --json")]
     List {
         /// One JSON object a line
         #[arg(long)]
@@ -141,6 +142,7 @@ pub(crate) enum Users {
         json: bool,
     },
     /// Remove somebody
+    #[command(after_help = "Example: anteroom users remove 201")]
     Remove {
         /// What their telephones register as
         user: String,

@@ -45,7 +45,7 @@ impl Default for Limits {
             detail_tries_max: 3,
             nothing_heard_max: 3,
             lookup_ms_max: 3_000,
-            handover_ms_max: 120_000,
+            handover_ms_max: 55_000,
             keypad_pause_ms: 5_000,
             goodbye_ms_max: 30_000,
         }
