@@ -162,6 +162,13 @@ impl Call {
             }
             DeskEffect::ReturnToReceptionist => self.returned().await,
             DeskEffect::StartRecording { .. } => {
+                // Whoever speaks after the greeting and the tone wants it kept, whatever the notice came to.
+                if !self.recording.is_on() {
+                    if !self.recording.start() {
+                        return Some(DeskInput::RecordingFailed);
+                    }
+                    self.story.tell(EventKind::Recording { on: true }).await;
+                }
                 self.message = true;
                 if let Some(h) = self.media.handle() {
                     let _ = h.play(self.legs.say(), tone(TONE_MS, TONE_MS));

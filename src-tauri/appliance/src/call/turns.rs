@@ -3,6 +3,7 @@
 use super::listening::{Ended, For, Recognised};
 use super::{Call, seconds};
 use crate::knowledge;
+use anteroom_call::desk::DeskInput;
 use anteroom_reception::conversation::ConvEvent;
 use anteroom_reception::turn::{TurnEffect, TurnEvent};
 use anteroom_speech::recogniser::RecogniseError;
@@ -21,7 +22,10 @@ impl Call {
         let mut todo = VecDeque::from(effects);
         while let Some(effect) = todo.pop_front() {
             match effect {
-                TurnEffect::SpeechStarted { segment, at } => self.listening.speech_started(segment, at),
+                TurnEffect::SpeechStarted { segment, at } => {
+                    self.listening.speech_started(segment, at);
+                    self.voice(true).await;
+                }
                 TurnEffect::Speculate { segment, start, end } => {
                     self.listening.speculate(segment, start, end)
                 }
@@ -29,6 +33,7 @@ impl Call {
                 TurnEffect::EndOfTurn {
                     segment, start, end, ..
                 } => {
+                    self.voice(false).await;
                     if let Some(ended) = self.listening.end_of_turn(segment, start, end) {
                         todo.extend(self.heard(ended).await);
                     }
@@ -49,6 +54,13 @@ impl Call {
                     }
                 }
             }
+        }
+    }
+
+    /// While a message is recorded, the desk is told when the caller speaks: without voice it is none.
+    async fn voice(&mut self, speaks: bool) {
+        if self.message {
+            self.desk(DeskInput::Voice { speaks }).await;
         }
     }
 
