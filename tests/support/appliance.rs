@@ -296,6 +296,12 @@ impl Appliance {
         self.http("GET", path, &self.cookie(), "").json()
     }
 
+    /// Orders something as somebody who has signed in, as JSON.
+    pub fn order(&self, path: &str, body: &Value) -> Answer {
+        let headers = format!("Content-Type: application/json\r\n{}", self.cookie());
+        self.http("POST", path, &headers, &body.to_string())
+    }
+
     /// The calls so far, newest first.
     pub fn calls(&self) -> Vec<Value> {
         let page = self.api("/api/v1/calls?limit=200");

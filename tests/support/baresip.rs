@@ -70,7 +70,31 @@ impl Baresip {
         phone
     }
 
+    /// The same, and nobody answers it.
+    pub fn that_rings(dir: &Path, user: &str, password: &str, registrar: &str, codec: Codec) -> Self {
+        let account = format!(
+            "<sip:{user}@{registrar}>;auth_user={user};auth_pass={password};regint=60;answermode=manual;audio_codecs={}\n",
+            codec.name
+        );
+        let phone = Self::with_account(dir, user, codec, &account);
+        phone.until_it_says("200 OK");
+        phone
+    }
+
+    /// A telephone outside that has a number and answers by itself, at an address and port of its own.
+    pub fn outside(dir: &Path, number: &str, at: &str, codec: Codec) -> Self {
+        let account = format!(
+            "<sip:{number}@{at}>;regint=0;answermode=auto;audio_codecs={}\n",
+            codec.name
+        );
+        Self::listening(dir, number, codec, &account, at)
+    }
+
     fn with_account(dir: &Path, user: &str, codec: Codec, account: &str) -> Self {
+        Self::listening(dir, user, codec, account, "127.0.0.1:0")
+    }
+
+    fn listening(dir: &Path, user: &str, codec: Codec, account: &str, at: &str) -> Self {
         super::needs("baresip");
         let dir = dir.join(format!("baresip-{user}"));
         std::fs::create_dir_all(&dir).unwrap();
@@ -79,7 +103,7 @@ impl Baresip {
         // What is played goes nowhere (aubridge without its other end); sndfile keeps a copy of it in its folder.
         let modules = modules();
         let config = format!(
-            "poll_method epoll\nsip_listen 127.0.0.1:0\nnet_interface 127.0.0.1\n\
+            "poll_method epoll\nsip_listen {at}\nnet_interface 127.0.0.1\n\
              audio_source aufile,{dir}/quiet.wav\naudio_player aubridge,nowhere\n\
              rtp_timeout 0\nmodule_path {modules}\nmodule stdio.so\nmodule g711.so\nmodule opus.so\n\
              module aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule_app account.so\nmodule_app menu.so\n",
@@ -135,8 +159,13 @@ impl Baresip {
     }
 
     pub fn ring(&mut self, uri: &str) {
-        self.command(&format!("dial {uri}"));
+        self.dial(uri);
         self.until_it_says("Call established");
+    }
+
+    /// Dials, whatever comes of it.
+    pub fn dial(&mut self, uri: &str) {
+        self.command(&format!("dial {uri}"));
     }
 
     /// Speaks a clip, then keeps its microphone on.

@@ -3,10 +3,11 @@
 //! The engine feeds every call event through [`LiveBoard`], which numbers it, keeps what a snapshot needs and a bounded
 //! tail of past events for clients that come back.
 
-use crate::desk::{CallDesk, PEOPLE_MAX, Person};
+use crate::desk::{CallDesk, DeskStage, PEOPLE_MAX, Person};
 use crate::live::{EngineState, LiveBody, LiveCall, LiveEvent, Snapshot};
 use crate::record::{CallSummary, TaskDto, TaskStatus};
-use anteroom_types::{CallEvent, CallId, Decision, EventKind, Side, TraceId, Wall};
+use anteroom_types::event::TRUNK_INSIDE;
+use anteroom_types::{CallEvent, CallId, Decision, EventKind, Side, TaskKind, TraceId, Wall};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Events kept for clients that come back; older ones are dropped, and such a client gets a snapshot instead.
@@ -138,6 +139,24 @@ impl LiveBoard {
         known.then(|| self.tail.iter().filter(|e| e.seq > seq).cloned().collect())
     }
 
+    /// How many tasks of a kind are open, as far as the board holds them.
+    #[must_use]
+    pub fn open_tasks(&self, kind: TaskKind) -> u32 {
+        let n = self.tasks.iter().filter(|t| t.kind == kind).count();
+        u32::try_from(n).unwrap_or(u32::MAX)
+    }
+
+    /// The call that has waited for somebody to answer for the longest time.
+    #[must_use]
+    pub fn waits_longest(&self) -> Option<CallId> {
+        let since = |d: &CallDesk| match d.stage {
+            DeskStage::Ringing { since, .. } | DeskStage::Queued { since, .. } => Some(since),
+            _ => None,
+        };
+        let waiting = self.desk.values().filter_map(|d| since(d).map(|s| (s, d.call)));
+        waiting.min().map(|(_, call)| call)
+    }
+
     fn publish(&mut self, body: LiveBody) -> LiveEvent {
         self.seq += 1;
         let event = LiveEvent { seq: self.seq, body };
@@ -190,7 +209,7 @@ fn supersedes(new: &EventKind<String>, old: &EventKind<String>) -> bool {
                 ..
             },
         ) => side == old_side && turn == old_turn,
-        (EventKind::Quality { .. }, EventKind::Quality { .. }) => true,
+        (EventKind::Quality { who: a, .. }, EventKind::Quality { who: b, .. }) => a == b,
         _ => false,
     }
 }
@@ -229,6 +248,7 @@ pub fn summarise(events: &[CallEvent<String>]) -> Option<CallSummary> {
         started_at: first.at,
         seconds: None,
         from: String::new(),
+        to: None,
         trunk: String::new(),
         urgent: false,
         turns: 0,
@@ -239,8 +259,9 @@ pub fn summarise(events: &[CallEvent<String>]) -> Option<CallSummary> {
     };
     for event in events {
         match &event.kind {
-            EventKind::Offered { from, trunk, .. } => {
+            EventKind::Offered { from, to, trunk } => {
                 s.from.clone_from(from);
+                s.to = (trunk == TRUNK_INSIDE).then(|| to.clone());
                 s.trunk.clone_from(trunk);
             }
             EventKind::Heard {

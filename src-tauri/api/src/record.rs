@@ -51,9 +51,11 @@ pub struct CallSummary {
     pub started_at: Wall,
     /// Seconds it lasted; none while it lasts.
     pub seconds: Option<u32>,
-    /// The caller's number or address.
+    /// The caller's number or address; the user of a telephone of the clinic that placed it.
     pub from: String,
-    /// The trunk it came by.
+    /// Whom a telephone of the clinic rang; none for a caller's call.
+    pub to: Option<String>,
+    /// The trunk it came by; `inside` when a telephone of the clinic placed it.
     pub trunk: String,
     /// Whether it was marked urgent.
     pub urgent: bool,

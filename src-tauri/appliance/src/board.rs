@@ -1,5 +1,6 @@
 //! The live board, kept from the events on the bus.
 
+use crate::desk::Lamps;
 use crate::engine::{Engine, Shared, lock};
 use crate::start::StartError;
 use anteroom_api::{
@@ -8,15 +9,17 @@ use anteroom_api::{
 };
 use anteroom_speech::recogniser::Rung;
 use anteroom_types::pii::OpenPii as _;
-use anteroom_types::{Purpose, TraceId};
+use anteroom_types::{Purpose, TaskKind, TraceId};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::broadcast;
 
 /// Live events a screen may lag behind before it is given a fresh snapshot.
 const LIVE_MAX: usize = 1_024;
 /// How often what is shown besides calls (trunks, hours, recogniser) is looked at.
 const STATE_EVERY: Duration = Duration::from_secs(1);
+/// How often our passes for TURN servers are renewed, well before they end.
+const RENEW_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// Makes the board and the tasks that keep it.
 pub(crate) async fn start(
@@ -103,15 +106,29 @@ impl Engine {
     /// Keeps the strip at the top of the screens true; ends with the engine.
     pub(crate) async fn keep_state(self) {
         let mut every = tokio::time::interval(STATE_EVERY);
+        let mut lamps = Lamps::default();
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut renewed: Option<Instant> = None;
         loop {
             every.tick().await;
+            if renewed.is_none_or(|at| at.elapsed() >= RENEW_EVERY) {
+                let shared = &self.shared;
+                shared
+                    .media
+                    .set_ice_servers(&shared.desk.ice.ours(shared.clock.wall()));
+                renewed = Some(Instant::now());
+            }
             let now = state(&self.shared, self.calls_up(), self.is_draining());
             self.shared.screens.people(self.people().people);
-            let mut board = lock(&self.board);
-            if let Some(e) = board.set_state(now) {
-                let _ = self.live.send(e);
-            }
+            let messages = {
+                let mut board = lock(&self.board);
+                if let Some(e) = board.set_state(now) {
+                    let _ = self.live.send(e);
+                }
+                board.open_tasks(TaskKind::Voicemail)
+            };
+            lamps.show(&self.shared, messages);
+            self.shared.serve_queue();
         }
     }
 

@@ -4,10 +4,11 @@ use crate::config::{Config, listen, network};
 use crate::start::StartError;
 use anteroom_media::{Codec, MediaConfig, SrtpPolicy};
 use anteroom_sip::{
-    Listen, RateLimit, Registrar, RegistrarConfig, Secret, SipConfig, TlsFiles, Transport, TrunkConfig,
-    TrunkKind,
+    BanConfig, Listen, RateLimit, Registrar, RegistrarConfig, Secret, SipConfig, TlsFiles, Transport,
+    TrunkConfig, TrunkKind,
 };
 use std::path::Path;
+use toml::Spanned;
 
 /// Requests from one address that may come at once, as a multiple of what it may send in a second.
 const BURST_FACTOR: u32 = 2;
@@ -54,6 +55,12 @@ pub(crate) fn sip(config: &Config) -> Result<SipConfig, StartError> {
         allow_direct: s.allow_direct,
         registrar: config.desk.enabled.then(|| RegistrarConfig {
             realm: config.desk.realm.get_ref().clone(),
+            ban: BanConfig {
+                failures_max: config.desk.ban_failures,
+                ban_s: config.desk.ban_s,
+                exempt: config.desk.never_banned.iter().filter_map(net).collect(),
+                ..BanConfig::default()
+            },
             ..RegistrarConfig::default()
         }),
         ..SipConfig::default()
@@ -79,13 +86,8 @@ fn trunk(t: &crate::config::Trunk) -> Result<TrunkConfig, StartError> {
             expires_s: t.expires_s,
         },
         _ => TrunkKind::Address {
-            peers: t
-                .addresses
-                .iter()
-                .filter_map(|a| network(a.get_ref()).ok())
-                .filter_map(|(addr, prefix)| ipnet::IpNet::new(addr, prefix).ok())
-                .collect(),
-            target: None,
+            peers: t.addresses.iter().filter_map(net).collect(),
+            target: t.target.as_ref().map(|host| format!("sip:{host}")),
         },
     };
     let transport = transport(t.transport.get_ref());
@@ -97,8 +99,13 @@ fn trunk(t: &crate::config::Trunk) -> Result<TrunkConfig, StartError> {
     })
 }
 
+fn net(written: &Spanned<String>) -> Option<ipnet::IpNet> {
+    let (addr, prefix) = network(written.get_ref()).ok()?;
+    ipnet::IpNet::new(addr, prefix).ok()
+}
+
 /// The password in a file that only this user may read.
-fn password(file: &Path) -> Result<Secret, StartError> {
+pub(crate) fn password(file: &Path) -> Result<Secret, StartError> {
     let fail = |source| StartError::Password {
         file: file.to_owned(),
         source,

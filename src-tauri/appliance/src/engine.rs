@@ -6,7 +6,7 @@ use crate::call::{Arrival, Call, LEG_EVENTS_MAX, ToCall};
 use crate::clinic::Clinic;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::desk::{Desk, People};
+use crate::desk::{Desk, Dialling, IceServers, People};
 use crate::metrics::Metrics;
 use crate::place::Place;
 use crate::screens::Screens;
@@ -14,7 +14,7 @@ use crate::speech::SpeechStack;
 use crate::start::StartError;
 use crate::{board, convert};
 use anteroom_api::{LiveBoard, LiveEvent};
-use anteroom_media::MediaFactory;
+use anteroom_media::{MediaError, MediaFactory, MediaSession};
 use anteroom_sip::{Sip, SipEvent};
 use anteroom_store::Store;
 use anteroom_types::{CallId, LegId, TraceId};
@@ -51,6 +51,17 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn clinic(&self) -> &Clinic {
         &self.clinic
+    }
+    /// A media session for an offer, a browser's or any other, or one with an offer of ours where there was none.
+    pub(crate) async fn session_for(
+        &self,
+        offer: Option<&str>,
+    ) -> Result<(MediaSession, String), MediaError> {
+        match offer {
+            Some(offer) if anteroom_media::is_webrtc(offer) => self.media.answer_webrtc(offer).await,
+            Some(offer) => self.media.answer(offer),
+            None => self.media.offer(),
+        }
     }
     /// The time on the clinic's wall.
     pub(crate) fn local_time(&self) -> jiff::civil::DateTime {
@@ -94,7 +105,10 @@ impl Engine {
         if config.desk.enabled {
             sip.set_users(people.sip_users()).map_err(StartError::Users)?;
         }
-        let desk = Desk::new(people, &config.desk);
+        let mut dialling = Dialling::new(&config);
+        dialling.restore(&store, clock.wall())?;
+        let ice = IceServers::load(&config.desk)?;
+        let desk = Desk::new(people, dialling, ice, &config.desk);
         let sip_addrs = sip
             .local_addrs()
             .into_iter()
@@ -182,6 +196,8 @@ impl Engine {
                     to,
                     trunk,
                     source,
+                    user,
+                    replaces,
                     offer,
                     received,
                     ..
@@ -194,8 +210,12 @@ impl Engine {
                         source,
                         offer,
                         received,
+                        placed: None,
                     };
-                    self.admit(arrival, &count);
+                    match user {
+                        Some(user) => self.dialled(&user, replaces, arrival, &count),
+                        None => self.admit(arrival, &count),
+                    }
                 }
                 SipEvent::Trunk { name, state } => {
                     tracing::info!(trunk = name, state = ?state, "a trunk changed");
@@ -226,7 +246,7 @@ impl Engine {
         }
     }
 
-    fn admit(&self, arrival: Arrival, count: &Arc<watch::Sender<usize>>) {
+    pub(crate) fn admit(&self, arrival: Arrival, count: &Arc<watch::Sender<usize>>) {
         let shared = &self.shared;
         // A call whose facts could not be written is better taken by the next trunk or machine.
         if !shared.bus.is_healthy() {
@@ -243,6 +263,7 @@ impl Engine {
         lock(&shared.calls).insert(call, tx.clone());
         count.send_modify(|n| *n += 1);
         let count = Arc::clone(count);
+        // Whom a colleague wanted is not owed a call by the desk.
         let from = arrival.from.clone();
         let task = tokio::spawn(Call::new(Arc::clone(shared), call, trace, arrival, (tx, rx)).run());
         let shared = Arc::clone(shared);
@@ -264,6 +285,7 @@ impl Engine {
             }
             lock(&shared.calls).remove(&call);
             lock(&shared.routes).remove(&leg);
+            shared.queue(|q, now| q.leave(now, call));
             count.send_modify(|n| *n -= 1);
         });
     }

@@ -58,6 +58,8 @@ pub(crate) struct Metrics {
     pub events_waiting: Gauge,
     /// Writes that failed and are tried again.
     pub write_failures: Counter,
+    /// Legs that are heard badly.
+    pub poor_legs: Counter,
     /// Audio frames that a call was too slow to take.
     pub frames_dropped: Counter,
     sip: Family<What, Gauge>,
@@ -85,6 +87,7 @@ impl Default for Metrics {
             watchdogs: Counter::default(),
             events_waiting: Gauge::default(),
             write_failures: Counter::default(),
+            poor_legs: Counter::default(),
             frames_dropped: Counter::default(),
             sip: Family::default(),
             registry: Registry::default(),
@@ -110,6 +113,7 @@ impl Default for Metrics {
             &m.turn_seconds,
         );
         s(&mut r, "decode", "Decoding of one utterance", &m.decode_seconds);
+        r.register("poor_legs", "Legs that were heard badly", m.poor_legs.clone());
         r.register("watchdogs", "Watchdogs that fired", m.watchdogs.clone());
         r.register(
             "events_waiting",

@@ -16,7 +16,7 @@ const LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
 /// Who changes people by the command line.
 const ACTOR: &str = "command line";
 
-/// Adds somebody, or gives them a new name, place and password. Returns the password, which is kept nowhere.
+/// Adds somebody, or gives them a new name, place and password, and the class of rights for calls outside, if any. Returns the password, which is kept nowhere.
 ///
 /// # Errors
 /// When a name cannot be one, or the store refuses.
@@ -26,7 +26,7 @@ pub fn add(
     user: &str,
     name: &str,
     rings: u32,
-    outbound: bool,
+    outbound: Option<&str>,
 ) -> Result<Zeroizing<String>, StoreError> {
     let realm = config.desk.realm.get_ref();
     let password = password();
@@ -38,7 +38,8 @@ pub fn add(
         ha1_md5: Pii::from(digests.md5.expose()),
         ha1_sha256: Pii::from(digests.sha256.expose()),
         rings,
-        outbound,
+        outbound: outbound.is_some(),
+        class: outbound.unwrap_or("standard").to_owned(),
     };
     store.put_person(person, ACTOR, now())?;
     Ok(password)

@@ -89,6 +89,12 @@ impl ParkingLot {
         }
     }
 
+    /// Whether there is such a slot, taken or not.
+    #[must_use]
+    pub fn has(&self, slot: u16) -> bool {
+        self.parked.contains_key(&slot) || self.free.contains(&slot)
+    }
+
     /// Who waits in a slot.
     #[must_use]
     pub fn at(&self, slot: u16) -> Option<CallId> {

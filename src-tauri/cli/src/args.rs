@@ -137,6 +137,9 @@ pub(crate) enum Users {
         /// Whether they may ring out through a trunk
         #[arg(long)]
         outbound: bool,
+        /// With --outbound: the class of rights, one of [[outbound.class]] in the configuration
+        #[arg(long, default_value = "standard", requires = "outbound")]
+        class: String,
         /// One JSON object
         #[arg(long)]
         json: bool,

@@ -194,7 +194,7 @@ async fn prepare(
         demo_desk::ROOM_USER,
         demo_desk::ROOM_NAME,
         0,
-        false,
+        None,
     )?;
     Ok(Some(added))
 }

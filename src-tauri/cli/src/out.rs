@@ -54,6 +54,11 @@ pub(crate) fn json(value: &impl serde::Serialize) {
     }
 }
 
+/// Writes what should be known, beside the results.
+pub(crate) fn warn(text: impl fmt::Display) {
+    eprintln!("anteroom: {text}");
+}
+
 /// Tells whoever sits at a terminal that something is waited for.
 pub(crate) fn prompt(text: &str) {
     if std::io::stdin().is_terminal() {

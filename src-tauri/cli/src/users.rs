@@ -17,14 +17,18 @@ pub(crate) fn run(place: &args::Place, command: args::Users) -> Outcome {
             for p in people {
                 if as_json {
                     json(
-                        &object!({ "user": p.user, "name": p.name, "rings": p.rings, "outbound": p.outbound }),
+                        &object!({ "user": p.user, "name": p.name, "rings": p.rings, "outbound": p.outbound, "class": p.class }),
                     );
                 } else {
                     let rings = match p.rings {
                         0 => "does not ring for callers".to_owned(),
                         n => format!("rings at place {n}"),
                     };
-                    let out = if p.outbound { "may ring out" } else { "inside only" };
+                    let out = if p.outbound {
+                        format!("rings out as {}", p.class)
+                    } else {
+                        "inside only".to_owned()
+                    };
                     line(format!("{:<16} {:<32} {rings}, {out}", p.user, p.name));
                 }
             }
@@ -34,10 +38,17 @@ pub(crate) fn run(place: &args::Place, command: args::Users) -> Outcome {
             name,
             rings,
             outbound,
+            class,
             json: as_json,
         } => {
             let store = open_store(&config, &place)?;
-            let password = users::add(&store, &config, &user, &name, rings, outbound)?;
+            let class = outbound.then_some(class.as_str());
+            let password = users::add(&store, &config, &user, &name, rings, class)?;
+            if let Some(class) = class.filter(|c| !config.outbound.has_class(c)) {
+                crate::out::warn(format!(
+                    "there is no [[outbound.class]] named '{class}' in the configuration: until there is, only emergency numbers may be rung"
+                ));
+            }
             let realm = config.desk.realm.get_ref();
             if as_json {
                 json(&object!({ "user": user, "password": password.as_str(), "realm": realm }));

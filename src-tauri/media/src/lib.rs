@@ -47,4 +47,4 @@ pub use session::{
     MemberId, Mix, Role, SrtpPolicy, bridge, is_webrtc, link, mix,
 };
 pub use stats::{Path, Quality};
-pub use webrtc::IceServer;
+pub use webrtc::{IceServer, turn_pass};

@@ -14,6 +14,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// Calls that one listing gives at most.
 pub const LIST_MAX: usize = 1_000;
+/// Placed calls that [`Store::placed_since`] gives at most.
+pub const PLACED_MAX: usize = 20_000;
 
 /// A call as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +30,7 @@ pub struct CallSummary {
     pub from: Option<Pii<String>>,
     /// What was dialled.
     pub to: Option<Pii<String>>,
-    /// The trunk it came by.
+    /// The trunk it came by; `direct` for none, and `inside` when a telephone of ours placed it.
     pub trunk: Option<String>,
     /// When it was answered.
     pub answered_at: Option<Wall>,
@@ -120,6 +122,23 @@ pub enum CallFilter {
     WithOpenTask,
 }
 
+/// A call that a telephone of ours placed, as the limits of its user need it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlacedCall {
+    /// The call.
+    pub call: CallId,
+    /// Who placed it.
+    pub by: String,
+    /// When.
+    pub at: Wall,
+    /// When it ended; none while it is up, or when the process died in it.
+    pub ended_at: Option<Wall>,
+    /// Its price, thousandths of the currency per minute begun.
+    pub per_minute_milli: u32,
+    /// How long it may last, milliseconds.
+    pub ms_max: u64,
+}
+
 /// Where words were found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallHit {
@@ -155,7 +174,10 @@ impl Store {
             CallFilter::All => "1",
             CallFilter::Live => "c.ended_at IS NULL",
             CallFilter::Urgent => "c.urgent = 1",
-            CallFilter::Missed => "c.ended_at IS NOT NULL AND c.answered_at IS NULL",
+            CallFilter::Missed => {
+                "c.ended_at IS NOT NULL AND c.answered_at IS NULL
+                 AND c.trunk IS NOT 'inside'"
+            }
             CallFilter::WithOpenTask => {
                 "EXISTS (SELECT 1 FROM task k WHERE k.call = c.id AND k.closed_at IS NULL)"
             }
@@ -166,6 +188,31 @@ impl Store {
                 "SELECT {COLUMNS} FROM call c WHERE (?1 IS NULL OR c.id < ?1) AND {only} ORDER BY c.id DESC LIMIT ?2"
             ))?;
             let rows = s.query_map(params![before.map(|b| b.to_string()), limit], summary_of)?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// Calls through trunks placed since then that count towards limits, oldest first: at most [`PLACED_MAX`].
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn placed_since(&self, since: Wall) -> Result<Vec<PlacedCall>, StoreError> {
+        self.shared().read(|c| {
+            let mut s = c.prepare_cached(
+                "SELECT p.call, p.by, p.at, c.ended_at, p.per_minute_milli, p.ms_max
+                 FROM placed p JOIN call c ON c.id = p.call
+                 WHERE p.at >= ?1 AND p.counts = 1 AND p.trunk IS NOT NULL ORDER BY p.at LIMIT ?2",
+            )?;
+            let rows = s.query_map(params![since.0, i64::try_from(PLACED_MAX).unwrap_or(0)], |r| {
+                Ok(PlacedCall {
+                    call: id(r, 0)?,
+                    by: r.get(1)?,
+                    at: Wall(r.get(2)?),
+                    ended_at: r.get::<_, Option<i64>>(3)?.map(Wall),
+                    per_minute_milli: r.get(4)?,
+                    ms_max: r.get::<_, i64>(5)?.cast_unsigned(),
+                })
+            })?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
     }

@@ -119,6 +119,27 @@ impl Prepared {
                 )?
                 .execute(params![call, e.at.0, from, to, trunk])?;
             }
+            EventKind::Placed {
+                by,
+                trunk,
+                per_minute_milli,
+                ms_max,
+                counts,
+            } => {
+                c.prepare_cached(
+                    "INSERT OR IGNORE INTO placed (call, by, at, trunk, per_minute_milli, ms_max, counts)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                )?
+                .execute(params![
+                    call,
+                    by,
+                    e.at.0,
+                    trunk,
+                    per_minute_milli,
+                    ms_max.cast_signed(),
+                    counts
+                ])?;
+            }
             EventKind::Answered { codec, srtp, .. } => {
                 c.prepare_cached("UPDATE call SET answered_at = ?2, codec = ?3, srtp = ?4 WHERE id = ?1")?
                     .execute(params![call, e.at.0, codec, srtp])?;
@@ -240,6 +261,7 @@ impl Prepared {
             | EventKind::Desk { .. }
             | EventKind::RecogniserChanged { .. }
             | EventKind::Watchdog { .. }
+            | EventKind::PoorQuality { .. }
             | EventKind::Quality { .. } => {}
         }
         Ok(())
@@ -250,6 +272,7 @@ impl Prepared {
 fn kind_of(kind: &EventKind<String>) -> &'static str {
     match kind {
         EventKind::Offered { .. } => "offered",
+        EventKind::Placed { .. } => "placed",
         EventKind::Answered { .. } => "answered",
         EventKind::GreetingStarted { .. } => "greeting_started",
         EventKind::ConsentNoticePlayed { .. } => "consent_notice_played",
@@ -266,6 +289,7 @@ fn kind_of(kind: &EventKind<String>) -> &'static str {
         EventKind::Desk { .. } => "desk",
         EventKind::RecogniserChanged { .. } => "recogniser_changed",
         EventKind::Watchdog { .. } => "watchdog",
+        EventKind::PoorQuality { .. } => "poor_quality",
         EventKind::Quality { .. } => "quality",
         EventKind::Ended { .. } => "ended",
     }
@@ -276,6 +300,12 @@ fn kind_of(kind: &EventKind<String>) -> &'static str {
 fn evidence(kind: &EventKind<String>) -> Option<(&'static str, Map<String, Value>)> {
     let (name, detail) = match kind {
         EventKind::Offered { trunk, .. } => ("call.offered", json!({ "trunk": trunk })),
+        EventKind::Placed {
+            by, trunk, counts, ..
+        } => (
+            "call.placed",
+            json!({ "by": by, "trunk": trunk, "counts": counts }),
+        ),
         EventKind::Answered {
             codec,
             srtp,
@@ -331,6 +361,7 @@ fn evidence(kind: &EventKind<String>) -> Option<(&'static str, Map<String, Value
         | EventKind::Hold { .. }
         | EventKind::RecogniserChanged { .. }
         | EventKind::Watchdog { .. }
+        | EventKind::PoorQuality { .. }
         | EventKind::Quality { .. } => return None,
     };
     match detail {

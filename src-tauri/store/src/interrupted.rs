@@ -39,10 +39,10 @@ impl Store {
     ) -> Result<bool, StoreError> {
         self.write(move |tx| {
             let key = call.to_string();
-            let (trace, offered, ended): (String, i64, Option<i64>) = tx
+            let (trace, offered, ended, inside): (String, i64, Option<i64>, bool) = tx
                 .conn
-                .prepare_cached("SELECT trace, offered_at, ended_at FROM call WHERE id = ?1")?
-                .query_row([&key], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))
+                .prepare_cached("SELECT trace, offered_at, ended_at, trunk IS 'inside' FROM call WHERE id = ?1")?
+                .query_row([&key], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))
                 .optional()?
                 .ok_or(StoreError::NotFound { what: "call" })?;
             if ended.is_some() {
@@ -78,7 +78,10 @@ impl Store {
                 reason: EndReason::Interrupted,
                 seconds,
             };
-            for event in [event(seq + 1, told), event(seq + 2, end)] {
+            // Whom staff rang themselves is rung again by whoever wanted them: nobody is owed anything.
+            let told = (!inside).then_some(told);
+            for (n, kind) in (1..).zip(told.into_iter().chain([end])) {
+                let event = event(seq + n, kind);
                 if let Some(p) = Prepared::new(&event)? {
                     p.write(tx)?;
                 }

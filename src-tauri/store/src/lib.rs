@@ -42,7 +42,7 @@ mod vector;
 mod writer;
 
 pub use audit_log::ExportError;
-pub use calls::{CallFilter, CallHit, CallRecord, CallSummary, LIST_MAX, Turn};
+pub use calls::{CallFilter, CallHit, CallRecord, CallSummary, LIST_MAX, PLACED_MAX, PlacedCall, Turn};
 pub use error::{OpenError, SqlFailure, StoreError, WriteError};
 pub use index::VECTOR_DIM;
 pub use keys::MasterKey;

@@ -27,6 +27,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations![
     3 "0003_recordings",
     4 "0004_audit",
     5 "0005_people",
+    6 "0006_placed",
 ];
 
 /// The schema version this program writes.

@@ -30,9 +30,11 @@ pub struct Person {
     pub rings: u32,
     /// Whether they may ring out through a trunk.
     pub outbound: bool,
+    /// The class of rights they then have, one of the configuration's.
+    pub class: String,
 }
 
-const COLUMNS: &str = "user, name, realm, ha1_md5, ha1_sha256, rings, outbound";
+const COLUMNS: &str = "user, name, realm, ha1_md5, ha1_sha256, rings, outbound, class";
 
 fn person_of(r: &Row<'_>) -> rusqlite::Result<Person> {
     Ok(Person {
@@ -43,6 +45,7 @@ fn person_of(r: &Row<'_>) -> rusqlite::Result<Person> {
         ha1_sha256: Pii::new(r.get(4)?),
         rings: r.get(5)?,
         outbound: r.get(6)?,
+        class: r.get(7)?,
     })
 }
 
@@ -83,8 +86,8 @@ impl Store {
             tx.conn
                 .prepare_cached(
                     "INSERT OR REPLACE INTO person
-                     (user, name, realm, ha1_md5, ha1_sha256, rings, outbound, created_at, changed_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                     (user, name, realm, ha1_md5, ha1_sha256, rings, outbound, class, created_at, changed_at)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                 )?
                 .execute(params![
                     person.user,
@@ -94,6 +97,7 @@ impl Store {
                     person.ha1_sha256.open(Purpose::Store),
                     person.rings,
                     person.outbound,
+                    person.class,
                     known.unwrap_or(at.0),
                     at.0,
                 ])?;
@@ -107,7 +111,7 @@ impl Store {
                 what,
                 &actor,
                 &person.user,
-                json!({ "rings": person.rings, "outbound": person.outbound }),
+                json!({ "rings": person.rings, "outbound": person.outbound, "class": person.class }),
             )?;
             Ok(())
         })
@@ -147,6 +151,9 @@ fn check(p: &Person) -> Result<(), StoreError> {
     };
     if !hex(&p.ha1_md5, 32) || !hex(&p.ha1_sha256, 64) {
         return invalid("the digests are not those of a password");
+    }
+    if p.class.is_empty() || p.class.len() > PERSON_USER_CHARS_MAX || !p.class.chars().all(plain) {
+        return invalid("a class of rights is 1 to 32 letters, digits, dots, dashes and underlines");
     }
     let name = p.name.trim();
     if name.is_empty() || name.chars().count() > PERSON_NAME_CHARS_MAX || name.chars().any(char::is_control) {

@@ -15,6 +15,7 @@ fn person(user: &str) -> Person {
         ha1_sha256: "cd".repeat(32).into(),
         rings: 1,
         outbound: false,
+        class: "standard".into(),
     }
 }
 
@@ -26,6 +27,7 @@ fn people_are_added_changed_and_removed_and_each_leaves_evidence() {
     store.put_person(person("202"), "admin", Wall(NOON + 1)).unwrap();
     let changed = Person {
         outbound: true,
+        class: "manager".into(),
         ..person("201")
     };
     store

@@ -9,6 +9,11 @@ use crate::pii::{OpenPii, Pii, Purpose};
 use crate::time::{Mono, Wall};
 use serde::{Deserialize, Serialize};
 
+/// What stands for a trunk in [`EventKind::Offered`] when a telephone of ours placed the call.
+pub const TRUNK_INSIDE: &str = "inside";
+/// What stands there when the call came by no trunk.
+pub const TRUNK_DIRECT: &str = "direct";
+
 /// Who spoke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -161,8 +166,21 @@ pub enum EventKind<S = Pii<String>> {
         from: S,
         /// The number or address dialled.
         to: S,
-        /// The trunk it came by, or `direct`.
+        /// The trunk it came by, or [`TRUNK_DIRECT`] or [`TRUNK_INSIDE`].
         trunk: String,
+    },
+    /// The call was placed by a telephone of ours, to a colleague or by a trunk. `Offered` came before.
+    Placed {
+        /// Whose telephone: a member of staff's account.
+        by: String,
+        /// The trunk it leaves by; none when it stays in the house.
+        trunk: Option<String>,
+        /// Its price, thousandths of the currency per minute begun.
+        per_minute_milli: u32,
+        /// How long it may last, milliseconds.
+        ms_max: u64,
+        /// Whether its limits count: an emergency call counts towards nothing.
+        counts: bool,
     },
     /// The call was answered.
     Answered {
@@ -294,8 +312,24 @@ pub enum EventKind<S = Pii<String>> {
         /// Which.
         which: String,
     },
-    /// Quality of the media so far.
+    /// Somebody is heard badly.
+    PoorQuality {
+        /// The user whose telephone it is; none for the caller.
+        who: Option<String>,
+        /// Estimated mean opinion score so far, 1 to 4.5.
+        mos: f32,
+    },
+    /// Quality of the media of one leg, when it ends.
     Quality {
+        /// The user whose telephone it is; none for the caller.
+        #[serde(default)]
+        who: Option<String>,
+        /// The codec sent, by its encoding name.
+        #[serde(default)]
+        codec: Option<String>,
+        /// How it went: `direct`, `local`, `host`, `srflx` or `relay`.
+        #[serde(default)]
+        path: Option<String>,
         /// RTP packets received.
         packets: u64,
         /// Packets lost on the way to us.
@@ -414,6 +448,19 @@ impl OpenPii for EventKind<Pii<String>> {
                 to: o(&to),
                 trunk,
             },
+            Self::Placed {
+                by,
+                trunk,
+                per_minute_milli,
+                ms_max,
+                counts,
+            } => EventKind::Placed {
+                by,
+                trunk,
+                per_minute_milli,
+                ms_max,
+                counts,
+            },
             Self::Answered {
                 codec,
                 srtp,
@@ -486,13 +533,20 @@ impl OpenPii for EventKind<Pii<String>> {
             Self::Desk { what, who, slot } => EventKind::Desk { what, who, slot },
             Self::RecogniserChanged { from, to, why } => EventKind::RecogniserChanged { from, to, why },
             Self::Watchdog { which } => EventKind::Watchdog { which },
+            Self::PoorQuality { who, mos } => EventKind::PoorQuality { who, mos },
             Self::Quality {
+                who,
+                codec,
+                path,
                 packets,
                 lost,
                 jitter_ms,
                 rtt_ms,
                 mos,
             } => EventKind::Quality {
+                who,
+                codec,
+                path,
                 packets,
                 lost,
                 jitter_ms,

@@ -186,6 +186,9 @@ fn begin(engine: &Fake, from: &str) -> Line {
         },
         EventKind::Recording { on: true },
         EventKind::Quality {
+            who: None,
+            codec: Some("opus".into()),
+            path: Some("direct".into()),
             packets: 480,
             lost: 1,
             jitter_ms: 2.1,

@@ -32,7 +32,7 @@ export class Board {
   #offset = 0;
   #position: { epoch: string; seq: number } | null = null;
   #version: string | null = null;
-  #announce: (call: CallView, urgent: boolean) => string;
+  #announce: (call: CallView, urgent: boolean) => string | null;
   #stream: Stream;
   #tick: ReturnType<typeof setInterval> | undefined;
 
@@ -50,7 +50,7 @@ export class Board {
     return this.#fetched?.id === id ? this.#fetched.reading : { is: 'nothing' };
   });
 
-  constructor(announce: (call: CallView, urgent: boolean) => string) {
+  constructor(announce: (call: CallView, urgent: boolean) => string | null) {
     this.#announce = announce;
     this.#stream = new Stream({
       message: (m) => this.#message(m),
@@ -162,8 +162,8 @@ export class Board {
     }
     if (view === undefined) return;
     apply(view, event);
-    if (event.kind.type === 'marked_urgent') this.announcement = this.#announce(view, true);
-    else if (isNew) this.announcement = this.#announce(view, false);
+    const urgent = event.kind.type === 'marked_urgent';
+    if (urgent || isNew) this.announcement = this.#announce(view, urgent) ?? this.announcement;
     if (event.kind.type === 'ended') this.#end(view);
   }
 

@@ -25,6 +25,7 @@ export type NoteKind =
   | { type: 'hold'; held: boolean }
   | { type: 'recogniser'; from: string; to: string }
   | { type: 'watchdog' }
+  | { type: 'poor'; who: string | null }
   | { type: 'desk'; what: DeskFact; who: string | null; slot: number | null }
   | { type: 'ended'; reason: EndReason };
 
@@ -40,6 +41,8 @@ export interface CallView {
   id: CallId;
   trace: string;
   from: string;
+  /** Whom a telephone of the clinic rang; null for a caller's call. */
+  to: string | null;
   trunk: string;
   startedAt: Wall;
   codec: string | null;
@@ -63,6 +66,7 @@ export function emptyView(event: CallEvent): CallView {
     id: event.call,
     trace: event.trace,
     from: '',
+    to: null,
     trunk: '',
     startedAt: event.at,
     codec: null,
@@ -99,7 +103,11 @@ export function apply(view: CallView, event: CallEvent): void {
   switch (kind.type) {
     case 'offered':
       view.from = kind.from;
+      view.to = kind.trunk === 'inside' ? kind.to : null;
       view.trunk = kind.trunk;
+      break;
+    case 'placed':
+      if (kind.trunk != null) view.trunk = kind.trunk;
       break;
     case 'answered':
       view.codec = kind.codec;
@@ -178,8 +186,11 @@ export function apply(view: CallView, event: CallEvent): void {
     case 'desk':
       note({ type: 'desk', what: kind.what, who: kind.who ?? null, slot: kind.slot ?? null });
       break;
+    case 'poor_quality':
+      note({ type: 'poor', who: kind.who ?? null });
+      break;
     case 'quality':
-      view.mos = kind.mos;
+      if (kind.who == null) view.mos = kind.mos;
       break;
     case 'ended':
       // Words that were never heard to their end do not stay half said.
@@ -237,6 +248,7 @@ export function summary(view: CallView): CallSummary {
     started_at: view.startedAt,
     seconds: view.seconds,
     from: view.from,
+    to: view.to,
     trunk: view.trunk,
     urgent: view.urgent !== null,
     turns: view.turns,

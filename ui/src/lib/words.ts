@@ -99,6 +99,8 @@ export function note(n: NoteKind, name: (user: string) => string): string {
       return m.note_recogniser({ from: n.from, to: n.to });
     case 'watchdog':
       return m.note_watchdog();
+    case 'poor':
+      return n.who === null ? m.note_poor_caller() : m.note_poor({ who: name(n.who) });
     case 'desk':
       return facts[n.what]({ who: n.who === null ? m.somebody() : name(n.who), slot: n.slot === null ? '?' : `${n.slot}` });
     case 'ended':

@@ -13,6 +13,10 @@ impl Call {
         match event {
             MediaEvent::Tick { at, rx, tx, .. } => {
                 self.recording.frame(&rx, &tx);
+                // What staff say to each other is not listened to.
+                if self.arrival.placed.is_some() {
+                    return;
+                }
                 let mut effects = Vec::new();
                 self.listening.frame(&rx, at, &mut effects);
                 self.turn_effects(effects).await;
@@ -40,9 +44,12 @@ impl Call {
                 }
             }
             MediaEvent::Dtmf { digit, .. } => self.key(digit).await,
+            // A telephone may send nothing before it is answered.
+            MediaEvent::SilenceTimeout if self.unanswered.is_some() => {}
             MediaEvent::SilenceTimeout => self.input(Input::MediaTimeout).await,
             MediaEvent::Held(held) => self.input(Input::Held(held)).await,
-            MediaEvent::FirstPacket | MediaEvent::Quality(_) => {}
+            MediaEvent::Quality(q) => self.measured(self.leg, &q).await,
+            MediaEvent::FirstPacket => {}
         }
     }
 

@@ -1,20 +1,21 @@
 //! A call and the desk: what the desk's machine wants done.
 
 use super::Call;
-use super::people::{LegMedia, PersonLeg, Voiced};
+use super::people::Voiced;
 use anteroom_call::Input;
 use anteroom_call::desk::{
     Attending, Briefing, By, Command, ControlError, DeskEffect, DeskInput, DropWhy, Fact, HandOver,
     ReferStatus, Supervision, TaskWhy,
 };
 use anteroom_call::leg::LegEnd;
-use anteroom_call::party::{Address, PersonId, Target};
+use anteroom_call::party::PersonId;
+use anteroom_call::queue::QueueEffect;
 use anteroom_call::ring::Fallback;
 use anteroom_call::scene::{Announcement, Greeting, PlayNo, Source};
-use anteroom_media::{MediaEvent, MediaHandle, music};
+use anteroom_media::{MediaHandle, music};
 use anteroom_reception::conversation::ConvEvent;
 use anteroom_reception::policy::Script;
-use anteroom_sip::{CancelReason, ContactId, DialRequest, DialTarget, EndWhy, ExtraHeader, SipEvent};
+use anteroom_sip::{CancelReason, EndWhy};
 use anteroom_types::{DeskFact, EndReason, EventKind, LegId, Pii, Purpose, RATE_HZ, TaskKind, Wall};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -82,10 +83,9 @@ impl Call {
 
     /// The caller is to be put through: telephones ring while the sentence is still spoken.
     pub(super) async fn hand_over(&mut self, urgent: bool) {
-        let plan = self
-            .shared
-            .desk
-            .plan(&self.shared.sip, Fallback::Receptionist, urgent);
+        self.urgent = urgent;
+        let fallback = self.shared.config.desk.nobody_answers();
+        let plan = self.shared.desk.plan(&self.shared.sip, fallback, urgent);
         let sentence_ms = (!self.speaking.is_idle()).then_some(SENTENCE_MS_MAX);
         self.desk(DeskInput::HandOver(HandOver {
             plan,
@@ -95,6 +95,34 @@ impl Call {
             urgent: false,
         }))
         .await;
+    }
+
+    /// What the queue tells the call.
+    pub(super) async fn queue_told(&mut self, told: QueueEffect) {
+        let input = match told {
+            QueueEffect::Position {
+                position, wait_ms, ..
+            } => DeskInput::QueuePosition { position, wait_ms },
+            QueueEffect::Turn { .. } => {
+                let desk = &self.shared.desk;
+                DeskInput::QueueTurn(desk.plan(&self.shared.sip, Fallback::Queue, self.urgent))
+            }
+            QueueEffect::Refused { .. } => DeskInput::QueueRefused,
+        };
+        self.desk(input).await;
+    }
+
+    /// The call is no longer in the queue, if it was.
+    fn leave_queue(&self) {
+        let call = self.story.call();
+        self.shared.queue(|q, now| q.leave(now, call));
+    }
+
+    /// How long the talk was, for those who wait.
+    pub(super) fn talked(&mut self) {
+        if let Some(since) = self.talks_since.take().filter(|_| self.queued) {
+            self.shared.queue(|q, now| q.talked(now, now.ms_since(since)));
+        }
     }
 
     /// Nobody may be left with a machine.
@@ -111,7 +139,7 @@ impl Call {
         self.story.tell(EventKind::Desk { what, who, slot }).await;
     }
 
-    fn handle_of(&self, leg: LegId) -> Option<&MediaHandle> {
+    pub(super) fn handle_of(&self, leg: LegId) -> Option<&MediaHandle> {
         if leg == self.leg {
             self.media.handle()
         } else {
@@ -181,8 +209,13 @@ impl Call {
                 }
             }
             DeskEffect::CreateTask(why) => self.desk_task(why).await,
-            DeskEffect::JoinQueue => return Some(DeskInput::QueueRefused),
-            DeskEffect::LeaveQueue | DeskEffect::Surrendered { .. } | DeskEffect::Finish(_) => {}
+            DeskEffect::JoinQueue => {
+                let (call, urgent) = (self.story.call(), self.urgent);
+                self.queued = true;
+                self.shared.queue(|q, now| q.join(now, call, urgent));
+            }
+            DeskEffect::LeaveQueue => self.leave_queue(),
+            DeskEffect::Surrendered { .. } | DeskEffect::Finish(_) => {}
             DeskEffect::FreeSlot { slot } => {
                 crate::engine::lock(&self.shared.desk.parking).release(slot, self.story.call())
             }
@@ -204,154 +237,11 @@ impl Call {
         None
     }
 
-    /// Rings one telephone. False when it cannot even be tried.
-    async fn dial(&mut self, leg: LegId, target: Target, urgent: bool) -> bool {
-        let Address::Contact(contact) = target.at else {
-            return false;
-        };
-        let contact = ContactId(contact);
-        let browser = self
-            .shared
-            .sip
-            .registrations()
-            .iter()
-            .any(|c| c.id == contact && c.websocket);
-        let offered = if browser {
-            self.shared.media.offer_webrtc().await
-        } else {
-            self.shared.media.offer()
-        };
-        let (session, sdp) = match offered {
-            Ok(o) => o,
-            Err(e) => {
-                self.warn("no media for a telephone of ours", &e);
-                return false;
-            }
-        };
-        let from = self.arrival.from.open(Purpose::Signalling).clone();
-        let mut request = DialRequest::new(leg, DialTarget::Contact(contact), from);
-        request.sdp = Some(sdp);
-        request.assert_identity = true;
-        request.headers = vec![ExtraHeader::Call(self.story.call())];
-        if urgent {
-            request.from_display = Some("URGENT".into());
-        }
-        // Known before it is dialled: its events come from another task.
-        self.routes.add(leg, self.mailbox.clone());
-        self.legs.all.insert(
-            leg,
-            PersonLeg {
-                media: LegMedia::Offered(Box::new(session)),
-            },
-        );
-        if let Err(e) = self.shared.sip.dial(request) {
-            self.warn("a telephone of ours could not be rung", &e);
-            self.legs.end(leg);
-            return false;
-        }
-        true
-    }
-
-    /// What the signalling of a person's leg tells.
-    pub(super) async fn person_sip(&mut self, leg: LegId, event: SipEvent) {
-        match event {
-            SipEvent::Progress { .. } => {
-                // Its early media, if it sends any, is not passed on: the caller hears what the desk decides.
-                let early_media = false;
-                self.desk(DeskInput::LegProgress { leg, early_media }).await;
-            }
-            SipEvent::Answer { sdp, .. } => {
-                let taken = match self.legs.all.get_mut(&leg).map(|l| &mut l.media) {
-                    Some(LegMedia::Offered(session)) => session.remote_answer(&sdp),
-                    Some(LegMedia::Running(handle)) => handle.remote_answer(&sdp),
-                    None => return,
-                };
-                if let Err(e) = taken {
-                    self.warn("a telephone's answer cannot be used", &e);
-                    let _ = self.shared.sip.bye(leg);
-                }
-            }
-            SipEvent::Established { .. } => {
-                if self.legs.start(leg) {
-                    self.desk(DeskInput::LegAnswered { leg }).await;
-                }
-            }
-            SipEvent::Offer { token, sdp, .. } => {
-                let handle = self.legs.handle(leg).cloned();
-                self.answer_offer(leg, handle, token, sdp);
-            }
-            SipEvent::Dtmf { digit, .. } => self.desk(DeskInput::Key { leg, digit }).await,
-            SipEvent::Ended { why, .. } => {
-                self.legs.end(leg);
-                if self.staff.as_ref().is_some_and(|(l, _)| *l == leg) {
-                    self.staff = None;
-                }
-                let end = leg_end(why);
-                self.desk(DeskInput::LegEnded { leg, end }).await;
-            }
-            SipEvent::Refer {
-                token,
-                target,
-                replaces,
-                ..
-            } => self.referred(leg, token, &target, replaces).await,
-            SipEvent::Incoming { .. }
-            | SipEvent::OfferRejected { .. }
-            | SipEvent::Acked { .. }
-            | SipEvent::Registered { .. }
-            | SipEvent::Unregistered { .. }
-            | SipEvent::Trunk { .. } => {}
-        }
-    }
-
-    /// A telephone transfers whom it talks to (RFC 3515).
-    async fn referred(
-        &mut self,
-        leg: LegId,
-        token: anteroom_sip::ReferToken,
-        target: &Pii<String>,
-        replaces: Option<LegId>,
-    ) {
-        let sip = &self.shared.sip;
-        if replaces.is_some() {
-            // Joining two calls of one telephone needs both calls at once.
-            let _ = sip.refer_reject(leg, token, 501);
-            return;
-        }
-        let user = target.open(Purpose::Signalling).clone();
-        let to = {
-            let people = crate::engine::lock(&self.shared.desk.people);
-            people.targets(&user, &sip.registrations())
-        };
-        if to.is_empty() {
-            let _ = sip.refer_reject(leg, token, 404);
-            return;
-        }
-        let _ = sip.refer_accept(leg, token);
-        self.refers.insert(leg, token);
-        if self.order(&By::Leg(leg), Command::Blind { to }).await.is_err()
-            && let Some(token) = self.refers.remove(&leg)
-        {
-            let _ = self.shared.sip.refer_progress(leg, token, 503);
-        }
-    }
-
-    /// What the media of a person's leg tells.
-    pub(super) async fn person_media(&mut self, leg: LegId, event: MediaEvent) {
-        match event {
-            MediaEvent::Tick { at, rx, .. } => self.staff_frame(leg, &rx, at).await,
-            MediaEvent::PlayDone { id, .. } | MediaEvent::PlayDropped { id, .. } => self.played(id).await,
-            MediaEvent::Dtmf { digit, .. } => self.desk(DeskInput::Key { leg, digit }).await,
-            MediaEvent::SilenceTimeout => self.desk(DeskInput::LegMediaLost { leg }).await,
-            MediaEvent::Held(held) => self.desk(DeskInput::LegHeld { leg, held }).await,
-            MediaEvent::PlayStarted { .. } | MediaEvent::FirstPacket | MediaEvent::Quality(_) => {}
-        }
-    }
-
     /// An announcement of the desk is over.
     pub(super) async fn played(&mut self, id: anteroom_types::SayId) {
         if let Some((leg, play)) = self.legs.plays.remove(&id) {
             self.desk(DeskInput::Played { leg, play }).await;
+            self.told(play).await;
         }
     }
 
@@ -424,8 +314,18 @@ impl Call {
     }
 
     fn announce(&mut self, leg: LegId, play: PlayNo, what: Announcement) {
-        let (script, text) = self.words_of(what);
-        let private = what == Announcement::Brief;
+        let words = self.words_of(what);
+        self.say_on(leg, play, words, what == Announcement::Brief);
+    }
+
+    /// Has words spoken on a leg; [`Self::voiced`] goes on when they are rendered.
+    pub(super) fn say_on(
+        &mut self,
+        leg: LegId,
+        play: PlayNo,
+        (script, text): (Option<&'static str>, Pii<String>),
+        private: bool,
+    ) {
         let shared = Arc::clone(&self.shared);
         let trace = self.story.trace();
         self.voices.spawn(async move {
@@ -506,6 +406,7 @@ impl Call {
             self.desk(DeskInput::PlayStarted { leg, play, ms }).await;
         } else {
             self.desk(DeskInput::Played { leg, play }).await;
+            self.told(play).await;
         }
     }
 
@@ -539,7 +440,11 @@ impl Call {
 
     async fn note(&mut self, fact: Fact) {
         let (what, who, slot) = match fact {
-            Fact::Answered { by, .. } => (DeskFact::Answered, Some(by), None),
+            Fact::Answered { by, .. } => {
+                self.talks_since.get_or_insert(self.shared.clock.now());
+                self.answer_placer().await;
+                (DeskFact::Answered, Some(by), None)
+            }
             Fact::Held(true) => (DeskFact::Held, None, None),
             Fact::Held(false) => (DeskFact::Resumed, None, None),
             Fact::Parked { slot, by } => (DeskFact::Parked, Some(by), Some(slot)),

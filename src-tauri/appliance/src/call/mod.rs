@@ -9,9 +9,13 @@
 
 mod audio;
 mod desk;
+mod joining;
 mod listening;
 mod network;
 mod people;
+mod phones;
+mod placing;
+mod quality;
 mod recording;
 mod speaking;
 mod staff;
@@ -23,7 +27,10 @@ mod view;
 use crate::desk::Switch;
 use crate::engine::Shared;
 use crate::knowledge::Looked;
+use anteroom_call::desk::AdoptAs;
 use anteroom_call::desk::{By, Command, ControlError, DeskCall, DeskConfig, DeskInput};
+use anteroom_call::party::Target;
+use anteroom_call::queue::QueueEffect;
 use anteroom_call::scene::Greeting;
 use anteroom_call::{InboundCall, InboundLimits, Input};
 use anteroom_media::{Link, MediaError, MediaEvent, MediaHandle, MediaSession};
@@ -31,9 +38,13 @@ use anteroom_reception::conversation::{ConvEvent, Conversation};
 use anteroom_reception::turn::{TurnConfig, TurnEvent};
 use anteroom_sip::{ReferToken, SipEvent};
 use anteroom_speech::recogniser::LadderHealth;
+use anteroom_types::event::{TRUNK_DIRECT, TRUNK_INSIDE};
 use anteroom_types::{CallId, EventKind, LegId, Mono, Pii, TraceId, TurnId};
+use joining::{Asked, Given};
 use listening::{For, Listening};
 use people::{Legs, Routes, Voiced, voiced};
+pub(crate) use phones::Leave;
+pub(crate) use placing::{Placed, Placing};
 use recording::Recording;
 use speaking::Speaking;
 use staff::staff_recognised;
@@ -59,8 +70,22 @@ pub(crate) enum ToCall {
         by: Option<By>,
         command: Command,
         note: Option<String>,
+        /// Leave to ring the number outside that the command names.
+        leave: Option<Leave>,
         reply: oneshot::Sender<Result<(), ControlError>>,
     },
+    /// The queue has something to tell.
+    Queue(QueueEffect),
+    /// A telephone of ours rang us to come into it.
+    Joins {
+        arrival: Box<Arrival>,
+        target: Target,
+        what: AdoptAs,
+    },
+    /// Another call asks for whom `leg` talks to here.
+    Surrender { leg: LegId, asked: Asked },
+    /// What came of asking.
+    Given { asked: Asked, given: Given },
 }
 
 /// What is known of a call when it comes in.
@@ -73,6 +98,8 @@ pub(crate) struct Arrival {
     pub(crate) source: SocketAddr,
     pub(crate) offer: Option<String>,
     pub(crate) received: Instant,
+    /// A telephone of ours placed it.
+    pub(crate) placed: Option<Placed>,
 }
 
 /// The media of a call, by what may be done with it.
@@ -121,6 +148,20 @@ pub(crate) struct Call {
     voices: JoinSet<Voiced>,
     links: Vec<Link>,
     refers: HashMap<LegId, ReferToken>,
+    /// The answer to whoever placed the call, until somebody has answered them.
+    unanswered: Option<String>,
+    /// How the last leg that refused did.
+    refused: Option<u16>,
+    /// Leave to ring numbers outside.
+    leaves: Vec<Leave>,
+    /// Legs that went to other calls: what still comes for them goes there.
+    moved: HashMap<LegId, mpsc::Sender<ToCall>>,
+    /// Legs that were alarmed about. Bounded by the legs a call may have in its life's rounds of ringing.
+    alarmed: Vec<LegId>,
+    /// Whether the caller is put through urgently, has been in the queue, and talks to somebody since when.
+    urgent: bool,
+    queued: bool,
+    talks_since: Option<Mono>,
     /// The ear on the member of staff who has the caller.
     staff: Option<(LegId, Listening)>,
     /// The caller is to be put through, urgently or not, when what is said with it is on its way.
@@ -169,11 +210,22 @@ impl Call {
             greeted: false,
             answered_ms: 0,
             to_do: VecDeque::new(),
-            desk: DeskCall::incoming(desk_config(&shared), arrival.leg),
+            desk: match &arrival.placed {
+                None => DeskCall::incoming(desk_config(&shared), arrival.leg),
+                Some(p) => DeskCall::outgoing(desk_config(&shared), arrival.leg, p.by.clone()),
+            },
             legs: Legs::new(),
             voices: JoinSet::new(),
             links: Vec::new(),
             refers: HashMap::new(),
+            unanswered: None,
+            refused: None,
+            leaves: Vec::new(),
+            moved: HashMap::new(),
+            alarmed: Vec::new(),
+            urgent: false,
+            queued: false,
+            talks_since: None,
             staff: None,
             put_through: None,
             reason: None,
@@ -195,7 +247,11 @@ impl Call {
         let offered = EventKind::Offered {
             from: self.arrival.from.clone(),
             to: self.arrival.to.clone(),
-            trunk: self.arrival.trunk.clone().unwrap_or_else(|| "direct".into()),
+            trunk: match (&self.arrival.placed, &self.arrival.trunk) {
+                (Some(_), _) => TRUNK_INSIDE.into(),
+                (None, Some(trunk)) => trunk.clone(),
+                (None, None) => TRUNK_DIRECT.into(),
+            },
         };
         tracing::info!(trace = %self.story.trace(), call = %self.story.call(), trunk = self.arrival.trunk.as_deref(),
             "a call came in");
@@ -205,8 +261,17 @@ impl Call {
         while !self.machine.is_ended() || !self.legs.all.is_empty() {
             self.step().await;
         }
+        self.talked();
         self.leave_desk();
         self.recording.finish().await;
+        // What came for legs that went elsewhere while this call ended.
+        while let Ok(to) = self.events.try_recv() {
+            if let ToCall::Sip(leg, e) = to
+                && let Some(there) = self.moved.get(&leg)
+            {
+                let _ = there.try_send(ToCall::Sip(leg, e));
+            }
+        }
     }
 
     /// Waits for one thing to happen and handles it.
@@ -217,6 +282,7 @@ impl Call {
             self.conversation.as_ref().and_then(Conversation::next_timeout),
             self.desk.next_timeout(),
             self.staff.as_ref().and_then(|(_, ear)| ear.next_timeout()),
+            self.legs.next_end().map(|(until, _)| until),
         ];
         let wake = timers
             .into_iter()
@@ -240,10 +306,15 @@ impl Call {
             Some(to) = self.events.recv() => match to {
                 ToCall::Sip(leg, e) if leg == self.leg => self.sip(e).await,
                 ToCall::Sip(leg, e) => self.person_sip(leg, e).await,
-                ToCall::Order { by, command, note, reply } => {
+                ToCall::Order { by, command, note, leave, reply } => {
+                    self.leaves.extend(leave);
                     let done = self.ordered(by, command, note).await;
                     let _ = reply.send(done);
                 }
+                ToCall::Queue(told) => self.queue_told(told).await,
+                ToCall::Joins { arrival, target, what } => self.joins(*arrival, target, what).await,
+                ToCall::Surrender { leg, asked } => self.surrender(leg, asked).await,
+                ToCall::Given { asked, given } => self.given(asked, given).await,
             },
             event = media => match event {
                 Some(e) => self.media(e).await,
@@ -253,7 +324,8 @@ impl Call {
             v = voiced(&mut self.voices) => self.voiced(v).await,
             r = staff_recognised(&mut self.staff) => self.staff_recognised(r).await,
             Ok(()) = self.switch.changed() => {
-                if !self.switch.borrow_and_update().on && self.machine.is_up() {
+                let off = !self.switch.borrow_and_update().on;
+                if off && self.machine.is_up() && self.arrival.placed.is_none() {
                     self.automation_off().await;
                 }
             }
@@ -272,6 +344,7 @@ impl Call {
         self.input(Input::Tick).await;
         self.desk(DeskInput::Tick).await;
         self.staff_tick().await;
+        self.end_leaves();
         if self.machine.is_up() {
             self.turn_event(TurnEvent::Tick).await;
             self.converse(ConvEvent::Tick).await;
@@ -305,10 +378,10 @@ const fn status_of(e: &MediaError) -> u16 {
 /// How the desk behaves for a call that comes in now.
 fn desk_config(shared: &Shared) -> DeskConfig {
     let (open, _) = shared.clinic.open_state(shared.clock.wall());
-    DeskConfig {
+    shared.config.desk.waiting(DeskConfig {
         greeting: if open { Greeting::Busy } else { Greeting::Closed },
         ..DeskConfig::default()
-    }
+    })
 }
 
 fn rung_name(h: &LadderHealth) -> String {

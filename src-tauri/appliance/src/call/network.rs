@@ -96,10 +96,7 @@ impl Call {
     pub(super) async fn carry_out(&mut self, effect: Effect) -> Option<Input> {
         match effect {
             Effect::PrepareMedia => {
-                let prepared = match &self.arrival.offer {
-                    Some(offer) => self.shared.media.answer(offer),
-                    None => self.shared.media.offer(),
-                };
+                let prepared = self.shared.session_for(self.arrival.offer.as_deref()).await;
                 return Some(match prepared {
                     Ok((mut session, sdp)) => {
                         session.set_signalling_peer(self.arrival.source.ip());
@@ -119,7 +116,16 @@ impl Call {
                 let Media::Prepared { sdp, .. } = &self.media else {
                     return Some(Input::Failed);
                 };
-                match self.shared.sip.answer(self.leg, sdp.clone()) {
+                let early = self.answers_later();
+                let sent = if early {
+                    self.unanswered = Some(sdp.clone());
+                    self.shared.sip.progress(self.leg, 183, Some(sdp.clone()))
+                } else {
+                    self.shared.sip.answer(self.leg, sdp.clone())
+                };
+                match sent {
+                    // Media runs before the answer: whoever rings somebody hears it ringing.
+                    Ok(()) if early => return Some(Input::Established),
                     Ok(()) => {}
                     // The caller gave up in this very moment; how is told by the event that is on its way here.
                     Err(SipCommandError::UnknownLeg) => return None,
@@ -145,10 +151,18 @@ impl Call {
             Effect::TellCallerGone => {
                 // The desk first: of the two only one makes the task.
                 self.caller_left(LegEnd::HungUp).await;
-                self.converse(ConvEvent::CallerGone).await;
+                if self.arrival.placed.is_none() {
+                    self.converse(ConvEvent::CallerGone).await;
+                }
             }
             Effect::Bye => {
-                if let Err(e) = self.shared.sip.bye(self.leg) {
+                let sent = if self.unanswered.take().is_some() {
+                    let status = self.refused.unwrap_or(480);
+                    self.shared.sip.reject(self.leg, status, None)
+                } else {
+                    self.shared.sip.bye(self.leg)
+                };
+                if let Err(e) = sent {
                     self.warn("BYE could not be sent", &e);
                     return Some(Input::Remote(RemoteEnd::Lost));
                 }
@@ -177,16 +191,15 @@ impl Call {
         let Media::Prepared { session, .. } = std::mem::replace(&mut self.media, Media::None) else {
             return;
         };
-        let codec = session.codec().unwrap_or("none").to_owned();
-        let srtp = session.is_srtp();
         let (handle, events) = session.start();
         self.media = Media::Running { handle, events };
-        let answered = EventKind::Answered {
-            codec,
-            srtp,
-            setup_ms: self.answered_ms,
-        };
-        self.story.tell(answered).await;
+        if self.arrival.placed.is_some() {
+            if self.unanswered.is_none() {
+                self.tell_answered().await;
+            }
+            return Box::pin(self.place()).await;
+        }
+        self.tell_answered().await;
         if !self.shared.desk.automation() {
             return self.automation_off().await;
         }
@@ -200,16 +213,9 @@ impl Call {
 
     pub(super) async fn stop_media(&mut self) {
         if let Media::Running { handle, .. } = &self.media {
-            let q = handle.stats();
             handle.stop();
-            let quality = EventKind::Quality {
-                packets: q.packets_rx,
-                lost: q.lost,
-                jitter_ms: q.jitter_ms,
-                rtt_ms: q.rtt_ms,
-                mos: q.mos,
-            };
-            self.story.tell(quality).await;
+            let quality = handle.stats();
+            self.tell_quality(self.leg, &quality).await;
         }
         self.media = Media::None;
     }

@@ -1,12 +1,15 @@
 //! A call and its people: legs to their telephones, and what is played on them.
 
 use super::ToCall;
-use crate::engine::Shared;
+use crate::engine::{Shared, lock};
+use anteroom_call::desk::AdoptAs;
+use anteroom_call::dial::Permit;
+use anteroom_call::party::Target;
 use anteroom_call::scene::PlayNo;
 use anteroom_media::{MediaEvent, MediaHandle, MediaSession};
-use anteroom_types::{LegId, SayId};
+use anteroom_types::{LegId, Mono, SayId};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -23,8 +26,49 @@ pub(super) enum LegMedia {
     Running(MediaHandle),
 }
 
-pub(super) struct PersonLeg {
+/// Where a leg's media events go: to the call it is of now.
+type Ear = Arc<Mutex<mpsc::Sender<(LegId, MediaEvent)>>>;
+
+/// A leg of a person.
+pub(crate) struct PersonLeg {
     pub(super) media: LegMedia,
+    ear: Ear,
+    /// Whose it is: an account's name, or that of nobody of ours.
+    pub(super) who: String,
+    /// Whether the signalling said that it was answered.
+    answered: bool,
+    /// A number outside, rung with somebody's leave.
+    pub(super) outside: Option<OutsideLeg>,
+    /// It rang us to come into this call; as what, and whose it is.
+    pub(super) joins: Option<(Target, AdoptAs)>,
+}
+
+/// A leg to a number outside: its limits are its user's.
+pub(super) struct OutsideLeg {
+    shared: Arc<Shared>,
+    leg: LegId,
+    by: String,
+    /// When its leave ends.
+    pub(super) until: Mono,
+}
+
+impl OutsideLeg {
+    pub(super) fn new(shared: &Arc<Shared>, leg: LegId, by: &str, permit: &Permit) -> Self {
+        lock(&shared.desk.dialling).placed(by, leg, permit, shared.clock.wall());
+        Self {
+            shared: Arc::clone(shared),
+            leg,
+            by: by.to_owned(),
+            until: shared.clock.now().plus_ms(permit.ms_max),
+        }
+    }
+}
+
+impl Drop for OutsideLeg {
+    fn drop(&mut self) {
+        let now = self.shared.clock.wall();
+        lock(&self.shared.desk.dialling).ended(&self.by, self.leg, now);
+    }
 }
 
 /// An announcement that is rendered now.
@@ -56,6 +100,49 @@ impl Legs {
         }
     }
 
+    /// A leg that has our offer, or whose offer we answer.
+    pub(super) fn add(&mut self, leg: LegId, who: &str, session: MediaSession) -> &mut PersonLeg {
+        let entry = PersonLeg {
+            media: LegMedia::Offered(Box::new(session)),
+            ear: Arc::new(Mutex::new(self.heard.clone())),
+            who: who.to_owned(),
+            answered: false,
+            outside: None,
+            joins: None,
+        };
+        self.all.entry(leg).insert_entry(entry).into_mut()
+    }
+
+    /// Lets a leg go to another call, playing nothing to it any more.
+    pub(super) fn give(&mut self, leg: LegId) -> Option<PersonLeg> {
+        self.plays.retain(|_, (l, _)| *l != leg);
+        let given = self.all.remove(&leg)?;
+        if let LegMedia::Running(h) = &given.media {
+            h.stop_loop();
+            h.clear();
+        }
+        Some(given)
+    }
+
+    /// Takes a leg of another call.
+    pub(super) fn take_in(&mut self, leg: LegId, given: PersonLeg) {
+        *lock(&given.ear) = self.heard.clone();
+        self.all.insert(leg, given);
+    }
+
+    /// A leg was answered. False when there is no such leg, or that is known.
+    pub(super) fn answered(&mut self, leg: LegId) -> bool {
+        self.start(leg);
+        let fresh = self.all.get_mut(&leg).filter(|l| !l.answered);
+        fresh.map(|l| l.answered = true).is_some()
+    }
+
+    /// When the next leave to ring outside ends, and of which leg.
+    pub(super) fn next_end(&self) -> Option<(Mono, LegId)> {
+        let until = |(leg, l): (&LegId, &PersonLeg)| l.outside.as_ref().map(|o| (o.until, *leg));
+        self.all.iter().filter_map(until).min()
+    }
+
     /// The handle of a leg that was answered.
     pub(super) fn handle(&self, leg: LegId) -> Option<&MediaHandle> {
         match self.all.get(&leg).map(|l| &l.media) {
@@ -70,36 +157,33 @@ impl Legs {
         SayId(self.next_play)
     }
 
-    /// Starts the media of a leg that was answered. False when there is no such leg or it runs already.
-    pub(super) fn start(&mut self, leg: LegId) -> bool {
+    /// Starts the media of a leg, if it does not run.
+    pub(super) fn start(&mut self, leg: LegId) {
         let Some(mut l) = self.all.remove(&leg) else {
-            return false;
+            return;
         };
-        let started = if let LegMedia::Offered(session) = l.media {
-            let (handle, mut events) = session.start();
-            let heard = self.heard.clone();
-            tokio::spawn(async move {
-                while let Some(e) = events.recv().await {
-                    let sent = if matches!(e, MediaEvent::Tick { .. }) {
-                        !matches!(
-                            heard.try_send((leg, e)),
-                            Err(mpsc::error::TrySendError::Closed(_))
-                        )
-                    } else {
-                        heard.send((leg, e)).await.is_ok()
-                    };
-                    if !sent {
-                        return;
+        l.media = match l.media {
+            LegMedia::Offered(session) => {
+                let (handle, mut events) = session.start();
+                let ear = Arc::clone(&l.ear);
+                tokio::spawn(async move {
+                    while let Some(e) = events.recv().await {
+                        let to = lock(&ear).clone();
+                        let sent = if matches!(e, MediaEvent::Tick { .. }) {
+                            !matches!(to.try_send((leg, e)), Err(mpsc::error::TrySendError::Closed(_)))
+                        } else {
+                            to.send((leg, e)).await.is_ok()
+                        };
+                        if !sent {
+                            return;
+                        }
                     }
-                }
-            });
-            l.media = LegMedia::Running(handle);
-            true
-        } else {
-            false
+                });
+                LegMedia::Running(handle)
+            }
+            running => running,
         };
         self.all.insert(leg, l);
-        started
     }
 
     /// Forgets a leg whose signalling is over, and stops its media.
@@ -139,8 +223,14 @@ impl Routes {
     }
 
     pub(super) fn add(&mut self, leg: LegId, to: mpsc::Sender<ToCall>) {
-        crate::engine::lock(&self.shared.routes).insert(leg, to);
+        lock(&self.shared.routes).insert(leg, to);
         self.legs.push(leg);
+    }
+
+    /// Leaves a leg's events to another call.
+    pub(super) fn pass_on(&mut self, leg: LegId, to: mpsc::Sender<ToCall>) {
+        self.legs.retain(|l| *l != leg);
+        lock(&self.shared.routes).insert(leg, to);
     }
 }
 
@@ -149,7 +239,7 @@ impl Drop for Routes {
         for leg in &self.legs {
             // A call that ends as it should has no leg left; one that was lost by a defect leaves no telephone ringing.
             let _ = self.shared.sip.bye(*leg);
-            crate::engine::lock(&self.shared.routes).remove(leg);
+            lock(&self.shared.routes).remove(leg);
         }
     }
 }

@@ -1,9 +1,11 @@
 //! A call at the desk, as screens and colleagues see it.
 
 use super::{Call, Media};
-use anteroom_api::{Brief, BriefLine, BriefingKind, CallDesk, DeskLeg, DeskStage, LegParty, LegQuality};
+use anteroom_api::{
+    Brief, BriefLine, BriefingKind, CallDesk, DeskLeg, DeskStage, LegParty, LegQuality, MediaPath,
+};
 use anteroom_call::desk::{Asking, Attendee, Attending, DeskView, Whereabouts};
-use anteroom_media::MediaHandle;
+use anteroom_media::{MediaHandle, Path};
 use anteroom_types::{LegId, Mono, Purpose, Side, Wall};
 
 /// Lines of the conversation that somebody who is rung sees.
@@ -128,7 +130,10 @@ impl Call {
             held,
             codec: media.and_then(MediaHandle::codec).map(str::to_owned),
             encrypted: media.is_some_and(MediaHandle::is_srtp),
-            path: None,
+            path: media.map(|m| match m.stats().path {
+                Path::Relay => MediaPath::Relayed,
+                _ => MediaPath::Direct,
+            }),
             quality: media.map(|m| {
                 let q = m.stats();
                 LegQuality {
@@ -140,12 +145,13 @@ impl Call {
                 }
             }),
         };
-        let caller = matches!(self.media, Media::Running { .. }).then(|| {
+        let caller = self.arrival.placed.is_none() && matches!(self.media, Media::Running { .. });
+        let caller = caller.then(|| {
             let held = self.media.handle().is_some_and(MediaHandle::is_held);
             leg(self.leg, LegParty::Caller, self.media.handle(), held)
         });
         let people = attendees.iter().map(|a| {
-            let media = self.legs.handle(a.leg);
+            let media = self.handle_of(a.leg);
             let party = LegParty::User {
                 user: a.target.who.as_str().to_owned(),
             };

@@ -1,13 +1,22 @@
 //! The desk: who can be rung, and whether the machine answers at all.
 
+mod arrivals;
+mod dialling;
+mod ice;
+mod lamps;
 mod orders;
 mod people;
+mod queue;
 
+pub(crate) use dialling::{Dialled, Dialling, Outside};
+pub(crate) use ice::IceServers;
+pub(crate) use lamps::Lamps;
 pub(crate) use people::People;
 
 use crate::clock::Clock;
 use crate::config::DeskSection;
 use anteroom_call::parking::ParkingLot;
+use anteroom_call::queue::Queue;
 use anteroom_call::ring::{Fallback, RingPlan, RingStrategy, RingTimes};
 use anteroom_sip::Sip;
 use anteroom_types::Wall;
@@ -26,13 +35,16 @@ pub(crate) struct Switch {
 pub(crate) struct Desk {
     pub(crate) people: Mutex<People>,
     pub(crate) parking: Mutex<ParkingLot>,
+    pub(crate) queue: Mutex<Queue>,
+    pub(crate) dialling: Mutex<Dialling>,
+    pub(crate) ice: IceServers,
     switch: watch::Sender<Switch>,
     strategy: RingStrategy,
     times: RingTimes,
 }
 
 impl Desk {
-    pub(crate) fn new(people: People, config: &DeskSection) -> Self {
+    pub(crate) fn new(people: People, dialling: Dialling, ice: IceServers, config: &DeskSection) -> Self {
         let (switch, _) = watch::channel(Switch {
             on: true,
             since: None,
@@ -40,7 +52,10 @@ impl Desk {
         });
         Self {
             people: Mutex::new(people),
+            ice,
             switch,
+            queue: Mutex::new(Queue::new(config.queue())),
+            dialling: Mutex::new(dialling),
             parking: Mutex::new(ParkingLot::new(config.park_first, config.park_slots)),
             strategy: config.strategy(),
             times: config.times(),

@@ -1,10 +1,8 @@
 //! What screens ask of the desk.
 
-use crate::call::ToCall;
+use crate::call::{Leave, ToCall};
 use crate::engine::{Engine, lock};
-use anteroom_api::{
-    ApiError, Automation, BriefingKind, DeskCommand, DeskDone, Handset, IceServer, PeoplePage, Who,
-};
+use anteroom_api::{ApiError, Automation, BriefingKind, DeskCommand, DeskDone, Handset, PeoplePage, Who};
 use anteroom_call::desk::{Asking, By, Command, Supervision};
 use anteroom_call::party::{PersonId, Target};
 use anteroom_sip::SipUser;
@@ -74,15 +72,7 @@ impl Engine {
             password,
             domain: realm.clone(),
             ws_path: WS_PATH.into(),
-            ice_servers: config
-                .ice
-                .iter()
-                .map(|url| IceServer {
-                    urls: vec![url.clone()],
-                    username: None,
-                    credential: None,
-                })
-                .collect(),
+            ice_servers: self.shared.desk.ice.of_browser(self.shared.clock.wall()),
             display_name,
         })
     }
@@ -143,6 +133,7 @@ impl Engine {
     ) -> Result<DeskDone, ApiError> {
         let mut done = DeskDone::default();
         let mut note = None;
+        let mut leave = None;
         let command = match command {
             DeskCommand::Hold => Command::Hold,
             DeskCommand::Resume => Command::Resume,
@@ -167,14 +158,14 @@ impl Engine {
                 Command::Take { at: self.mine(who)? }
             }
             DeskCommand::Pickup => Command::Take { at: self.mine(who)? },
-            DeskCommand::Transfer { to, briefing } => {
+            DeskCommand::Transfer { to: whom, briefing } => {
                 note = briefing;
-                Command::Blind {
-                    to: self.theirs(&to)?,
-                }
+                let to;
+                (to, leave) = self.theirs(who, &whom)?;
+                Command::Blind { to }
             }
             DeskCommand::Warm {
-                to,
+                to: whom,
                 briefing,
                 note: says,
             } => {
@@ -183,10 +174,9 @@ impl Engine {
                     BriefingKind::Spoken => Asking::ByVoice,
                     BriefingKind::Text => Asking::Screen,
                 };
-                Command::Warm {
-                    to: self.theirs(&to)?,
-                    how,
-                }
+                let to;
+                (to, leave) = self.theirs(who, &whom)?;
+                Command::Warm { to, how }
             }
             DeskCommand::Accept => Command::Accept,
             DeskCommand::Decline => Command::Decline,
@@ -206,7 +196,7 @@ impl Engine {
         };
         let parked = done.slot.and_then(|s| u16::try_from(s).ok());
         let by = who.user.as_deref().map(PersonId::new).map(By::Person);
-        let ordered = self.order(call, by, command, note).await;
+        let ordered = self.order(call, by, command, note, leave).await;
         if ordered.is_err()
             && let Some(slot) = parked
         {
@@ -221,6 +211,7 @@ impl Engine {
         by: Option<By>,
         command: Command,
         note: Option<String>,
+        leave: Option<Leave>,
     ) -> Result<(), ApiError> {
         let gone = || {
             refused(
@@ -236,6 +227,7 @@ impl Engine {
             by,
             command,
             note,
+            leave,
             reply,
         };
         to.send(order).await.map_err(|_| gone())?;
@@ -268,10 +260,18 @@ impl Engine {
         Ok(targets)
     }
 
-    fn theirs(&self, user: &str) -> Result<Vec<Target>, ApiError> {
-        let contacts = self.shared.sip.registrations();
-        let targets = lock(&self.shared.desk.people).targets(user, &contacts);
-        if targets.is_empty() {
+    /// The telephones of a colleague, or a number outside with leave to ring it.
+    fn theirs(&self, who: &Who, whom: &str) -> Result<(Vec<Target>, Option<Leave>), ApiError> {
+        let shared = &self.shared;
+        let contacts = shared.sip.registrations();
+        let (colleague, targets) = {
+            let people = lock(&shared.desk.people);
+            (people.has(whom), people.targets(whom, &contacts))
+        };
+        if !targets.is_empty() {
+            return Ok((targets, None));
+        }
+        if colleague {
             return Err(refused(
                 409,
                 "desk.nobody_there",
@@ -279,6 +279,21 @@ impl Engine {
                 "Choose somebody else, or let the caller leave a message.",
             ));
         }
-        Ok(targets)
+        let user = who.user.as_deref().ok_or_else(|| {
+            refused(
+                403,
+                "desk.no_rights",
+                "Nobody in particular may ring a number outside.",
+                "Sign in with a passcode of your own.",
+            )
+        })?;
+        let now = shared.clock.wall();
+        let (open, _) = shared.clinic.open_state(now);
+        let outside = shared
+            .desk
+            .outside(&shared.sip, user, whom, now, open)
+            .map_err(|e| of(&e))?;
+        let leave = Leave::new(user, outside);
+        Ok((vec![leave.target()], Some(leave)))
     }
 }

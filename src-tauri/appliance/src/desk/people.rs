@@ -17,6 +17,8 @@ struct One {
     /// Place in the group; 0 is not in it.
     rings: u32,
     digests: SipUser,
+    /// The class of rights for calls outside; none without.
+    class: Option<String>,
     /// Made for a browser's session, not kept in the store; and whose it is, if it is somebody's.
     browser: bool,
     of: Option<String>,
@@ -47,6 +49,7 @@ impl People {
                     ha1_md5: open(&p.ha1_md5),
                     ha1_sha256: open(&p.ha1_sha256),
                 },
+                class: p.outbound.then(|| p.class.clone()),
                 browser: false,
                 of: None,
                 ringing: BTreeSet::new(),
@@ -81,6 +84,7 @@ impl People {
                 name: name.to_owned(),
                 rings,
                 digests,
+                class: None,
                 browser: true,
                 of: of.map(str::to_owned),
                 ringing: BTreeSet::new(),
@@ -147,8 +151,13 @@ impl People {
         }
     }
 
+    /// The class of rights of whoever registers as `user`; none without.
+    pub(crate) fn class(&self, user: &str) -> Option<String> {
+        self.all.get(self.owner(user)).and_then(|o| o.class.clone())
+    }
+
     /// Whose telephone registers as `user`.
-    fn owner<'a>(&'a self, user: &'a str) -> &'a str {
+    pub(crate) fn owner<'a>(&'a self, user: &'a str) -> &'a str {
         self.all.get(user).and_then(|o| o.of.as_deref()).unwrap_or(user)
     }
 
@@ -158,6 +167,27 @@ impl People {
             .filter(|c| self.owner(&c.user) == user)
             .map(|c| Address::Contact(c.id.0))
             .collect()
+    }
+
+    /// Who is in the ring group.
+    pub(crate) fn group(&self) -> Vec<String> {
+        let group = self.all.iter().filter(|(_, o)| o.rings > 0);
+        group.map(|(user, _)| user.clone()).collect()
+    }
+
+    /// How many of the ring group have a telephone, and how many of those are free to answer.
+    pub(crate) fn serving(&self, contacts: &[Contact]) -> (u16, u16) {
+        let members = self.members(contacts);
+        let there = members.iter().filter(|m| !m.devices.is_empty());
+        let free = there.clone().filter(|m| {
+            let rings = self
+                .all
+                .get(m.who.as_str())
+                .is_some_and(|o| !o.ringing.is_empty());
+            m.is == Availability::Free && !rings
+        });
+        let count = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+        (count(there.count()), count(free.count()))
     }
 
     /// What the call has its people do: who rings and who talks. Everybody else is done with it.

@@ -54,6 +54,20 @@ impl Ledger {
         }
     }
 
+    /// A call of before this process's start. One that never ended is taken to have used all it might.
+    pub fn restore(&mut self, id: u128, at: Wall, ended: Option<Wall>, per_minute_milli: u32, ms_max: u64) {
+        let latest = at.0.saturating_add(i64::try_from(ms_max).unwrap_or(i64::MAX / 2));
+        if self.calls.len() < LEDGER_CALLS_MAX {
+            self.calls.push_back(Placed {
+                id,
+                at,
+                ended: Some(ended.unwrap_or(Wall(latest))),
+                per_minute_milli,
+                ms_max,
+            });
+        }
+    }
+
     /// It is over, answered or not.
     pub fn ended(&mut self, id: u128, at: Wall) {
         if let Some(c) = self.calls.iter_mut().find(|c| c.id == id && c.ended.is_none()) {
@@ -118,6 +132,15 @@ mod tests {
         assert!(!l.is_full(Wall(DAY_MS + 10)));
         l.placed(9_999, Wall(DAY_MS + 10), &permit());
         assert_eq!(l.calls.len(), 1);
+    }
+
+    #[test]
+    fn calls_of_before_the_start_count_and_those_without_an_end_as_much_as_they_might() {
+        let mut l = Ledger::default();
+        l.restore(1, Wall(0), Some(Wall(30_000)), 7, 600_000);
+        l.restore(2, Wall(0), None, 7, 120_000);
+        assert_eq!(l.used_within_day(Wall(200_000)), (150_000, 21));
+        assert_eq!(l.up(), 0);
     }
 
     #[test]

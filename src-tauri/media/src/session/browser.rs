@@ -52,7 +52,8 @@ impl MediaFactory {
 
     async fn browser(&self, offering: bool, mid: &str) -> Result<MediaSession, MediaError> {
         let identity = self.identity()?;
-        let servers = lookup(&self.config().ice_servers, self.config().advertise.is_ipv4()).await;
+        let ice = self.ice_servers();
+        let servers = lookup(&ice, self.config().advertise.is_ipv4()).await;
         let session = self.session()?;
         let local = SocketAddr::new(self.config().advertise, session.port());
         let now = Instant::now().into_std();

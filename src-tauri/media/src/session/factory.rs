@@ -8,11 +8,11 @@ use crate::local::Device;
 use crate::ports::Pool;
 use crate::sdp::{self, Local, Version};
 use crate::srtp::MasterKey;
-use crate::webrtc::Identity;
+use crate::webrtc::{IceServer, Identity};
 use anteroom_types::Mono;
 use rand::Rng as _;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -28,6 +28,7 @@ struct Factory {
     pool: Arc<Pool>,
     /// Made when the first browser comes.
     identity: OnceLock<Arc<Identity>>,
+    ice: Mutex<Arc<[IceServer]>>,
 }
 
 impl MediaFactory {
@@ -57,12 +58,25 @@ impl MediaFactory {
         }
         Ok(Self {
             inner: Arc::new(Factory {
+                ice: Mutex::new(config.ice_servers.as_slice().into()),
                 config,
                 epoch,
                 pool: Arc::new(pool),
                 identity: OnceLock::new(),
             }),
         })
+    }
+
+    /// STUN and TURN servers for browsers from now on, in place of those of the configuration: names and passwords that are
+    /// good for a while are to be renewed.
+    pub fn set_ice_servers(&self, servers: &[IceServer]) {
+        let mut ice = self.inner.ice.lock().unwrap_or_else(PoisonError::into_inner);
+        *ice = servers.into();
+    }
+
+    pub(super) fn ice_servers(&self) -> Arc<[IceServer]> {
+        let ice = self.inner.ice.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&ice)
     }
 
     /// Sessions that could still be made, as far as ports go.

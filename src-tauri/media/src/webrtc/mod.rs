@@ -9,9 +9,11 @@
 //! description, media only with keys from that handshake.
 
 mod dtls;
+mod pass;
 mod turn;
 
 pub(crate) use dtls::{DtlsKeys, Identity};
+pub use pass::turn_pass;
 pub use turn::IceServer;
 
 use crate::error::MediaError;

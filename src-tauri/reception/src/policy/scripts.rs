@@ -182,6 +182,10 @@ scripts! {
     NumberBusy number_busy [] [];
     /// To staff: the call cannot be placed.
     CannotBePlaced cannot_be_placed [] [];
+    /// To staff: the kill switch was thrown.
+    AutomationOff automation_off [] [];
+    /// To staff: the receptionist answers again.
+    AutomationOn automation_on [] [];
     /// The last words.
     Goodbye goodbye [] [];
     /// The last words when nothing was heard.

@@ -64,7 +64,14 @@ export function registration(r: Registration): { how: 'good' | 'wait' | 'bad'; t
 
 /** The name others know a user by. */
 export function name(people: Person[], user: string): string {
+  if (user === 'outside') return m.hs_outside();
   return people.find((p) => p.user === user)?.name ?? user;
+}
+
+/** Who is in a call, for a list: the caller, or who rings whom. */
+export function parties(people: Person[], call: { from: string; to?: string | null }): string {
+  const from = call.from || m.unknown_caller();
+  return call.to == null ? from : m.call_from_to({ from: name(people, from), to: name(people, call.to) });
 }
 
 const names = (people: Person[], users: string[]): string => users.map((u) => name(people, u)).join(', ');

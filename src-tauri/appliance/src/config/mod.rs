@@ -3,8 +3,14 @@
 //! A mistake is reported with its line, what is wrong and what to write instead; an unknown key is a mistake too,
 //! because a misspelt limit that is silently ignored is no limit.
 
-use anteroom_call::ring::{RingStrategy, RingTimes};
+mod desk;
+mod outbound;
+
+pub(crate) use desk::{DeskSection, Ice};
+pub(crate) use outbound::OutboundSection;
+
 use anteroom_types::UserFacing;
+use anteroom_types::event::{TRUNK_DIRECT, TRUNK_INSIDE};
 use anteroom_types::limits::{CALLS_MAX, CONFIG_BYTES_MAX};
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -24,6 +30,8 @@ pub struct Config {
     pub sip: SipSection,
     /// People and their telephones.
     pub desk: DeskSection,
+    /// Calls that telephones of ours place through trunks.
+    pub outbound: OutboundSection,
     /// Audio on the wire.
     pub media: MediaSection,
     /// Recognition and speech.
@@ -131,6 +139,9 @@ pub struct Trunk {
     /// Addresses or networks that calls of this trunk come from, e.g. `198.51.100.0/24`.
     #[serde(default)]
     pub addresses: Vec<Spanned<String>>,
+    /// Where calls of ours to a trunk known by its addresses go, `HOST` or `HOST:PORT`; its first single address when absent.
+    #[serde(default)]
+    pub target: Option<String>,
 }
 
 const fn three_hundred() -> u32 {
@@ -139,70 +150,6 @@ const fn three_hundred() -> u32 {
 
 fn udp() -> Spanned<String> {
     Spanned::new(0..0, "udp".into())
-}
-
-/// `[desk]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DeskSection {
-    /// Whether telephones of people may register here and be rung.
-    pub enabled: bool,
-    /// The realm telephones are challenged for. Passwords are kept hashed with it: when it changes, each is to be set anew.
-    pub realm: Spanned<String>,
-    /// In which order the desk's telephones ring: `all`, `in_order` or `longest_idle`.
-    pub ring: Spanned<String>,
-    /// How long each step rings, seconds.
-    pub ring_s: u32,
-    /// How long all of them ring together, seconds; below the policy's `handover_ms_max`, after which the receptionist takes
-    /// the caller back by itself.
-    pub ring_total_s: u32,
-    /// The first parking slot, and how many there are.
-    pub park_first: u16,
-    /// Parking slots.
-    pub park_slots: u16,
-    /// STUN and TURN servers browsers are told of, e.g. `stun:turn.example:3478`.
-    pub ice: Vec<String>,
-}
-
-impl Default for DeskSection {
-    fn default() -> Self {
-        let s = |t: &str| Spanned::new(0..0, t.to_owned());
-        Self {
-            enabled: true,
-            realm: s("anteroom"),
-            ring: s("all"),
-            ring_s: 25,
-            ring_total_s: 45,
-            park_first: 71,
-            park_slots: 9,
-            ice: Vec::new(),
-        }
-    }
-}
-
-impl DeskSection {
-    /// The strategy of `ring`; the file was checked.
-    #[must_use]
-    pub fn strategy(&self) -> RingStrategy {
-        ring_strategy(self.ring.get_ref()).unwrap_or(RingStrategy::All)
-    }
-    /// How long telephones ring.
-    #[must_use]
-    pub fn times(&self) -> RingTimes {
-        RingTimes {
-            step_ms: u64::from(self.ring_s.clamp(5, 120)) * 1000,
-            total_ms: u64::from(self.ring_total_s.clamp(5, 300)) * 1000,
-        }
-    }
-}
-
-fn ring_strategy(name: &str) -> Option<RingStrategy> {
-    match name {
-        "all" => Some(RingStrategy::All),
-        "in_order" => Some(RingStrategy::InOrder),
-        "longest_idle" => Some(RingStrategy::LongestIdle),
-        _ => None,
-    }
 }
 
 /// `[media]`
@@ -221,6 +168,8 @@ pub struct MediaSection {
     pub first_packet_timeout_ms: u64,
     /// Milliseconds of silence on the wire before a call is ended.
     pub silence_timeout_ms: u64,
+    /// Estimated mean opinion score, 1 to 4.5, below which a leg is alarmed about.
+    pub mos_alarm: f32,
 }
 
 impl Default for MediaSection {
@@ -233,6 +182,7 @@ impl Default for MediaSection {
             srtp: s("optional"),
             first_packet_timeout_ms: 30_000,
             silence_timeout_ms: 15_000,
+            mos_alarm: 3.0,
         }
     }
 }
@@ -467,6 +417,19 @@ impl Config {
         }
         one_of("srtp", &self.media.srtp, &["off", "optional", "required"])?;
         one_of("ring", &self.desk.ring, &["all", "in_order", "longest_idle"])?;
+        one_of(
+            "way on",
+            &self.desk.nobody_answers,
+            &["receptionist", "queue", "voicemail", "callback"],
+        )?;
+        one_of("way on", &self.desk.queue_over, &["voicemail", "callback"])?;
+        self.outbound.check(&self.sip.trunk)?;
+        for n in &self.desk.never_banned {
+            network(n.get_ref()).map_err(|e| (n.span().start, e))?;
+        }
+        for server in &self.desk.ice {
+            server.read()?;
+        }
         let realm = self.desk.realm.get_ref();
         if realm.is_empty()
             || realm.len() > 64
@@ -485,6 +448,11 @@ impl Config {
             one_of("role", &p.role, &["front_desk", "manager", "admin", "auditor"])?;
         }
         for t in &self.sip.trunk {
+            // Records tell calls without a trunk by these.
+            if [TRUNK_INSIDE, TRUNK_DIRECT].contains(&t.name.as_str()) {
+                let at = t.transport.span().start;
+                return Err((at, format!("a trunk cannot be called '{}'", t.name)));
+            }
             one_of("transport", &t.transport, &["udp", "tcp", "tls"])?;
             for a in &t.addresses {
                 network(a.get_ref()).map_err(|e| (a.span().start, e))?;
@@ -593,7 +561,7 @@ mod tests {
 
     #[test]
     fn the_documented_example_holds_the_defaults_and_every_section() {
-        let text = include_str!("../../../assets/anteroom.example.toml");
+        let text = include_str!("../../../../assets/anteroom.example.toml");
         let example = Config::parse(text, Path::new("example.toml")).unwrap();
         let ours = Config::default();
         assert_eq!(example.rtp_ports(), ours.rtp_ports());

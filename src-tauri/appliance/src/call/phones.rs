@@ -1,0 +1,312 @@
+//! A call and the telephones of its people: ringing them, and what their signalling and media tell.
+
+use super::desk::leg_end;
+use super::people::{LegMedia, OutsideLeg};
+use super::{Call, ToCall};
+use crate::desk::Outside;
+use anteroom_call::desk::{By, Command, DeskInput};
+use anteroom_call::leg::LegEnd;
+use anteroom_call::party::{Address, PersonId, Target};
+use anteroom_media::{MediaError, MediaEvent, MediaSession};
+use anteroom_sip::{ContactId, DialRequest, DialTarget, ExtraHeader, ReferToken, SipEvent};
+use anteroom_types::{EventKind, LegId, Pii, Purpose};
+
+/// Leave for one call to one number, until it is dialled.
+#[derive(Debug)]
+pub(crate) struct Leave {
+    /// Whose.
+    by: String,
+    outside: Outside,
+}
+
+impl Leave {
+    pub(crate) fn new(by: &str, outside: Outside) -> Self {
+        Self {
+            by: by.to_owned(),
+            outside,
+        }
+    }
+    fn number(&self) -> &Pii<String> {
+        &self.outside.permit.number.number
+    }
+    /// What is dialled with it.
+    pub(crate) fn target(&self) -> Target {
+        Target {
+            who: PersonId::outside(),
+            at: Address::Number(self.number().clone()),
+        }
+    }
+}
+
+/// How a call shows itself to a number outside when nothing was configured.
+const NO_CALLER_ID: &str = "anonymous";
+/// How long a number outside rings, milliseconds.
+pub(super) const OUTSIDE_RING_MS: u64 = 60_000;
+
+impl Call {
+    /// Rings one telephone. False when it cannot even be tried.
+    pub(super) async fn dial(&mut self, leg: LegId, target: Target, urgent: bool) -> bool {
+        match target.at {
+            Address::Contact(contact) => {
+                self.dial_contact(leg, target.who.as_str(), ContactId(contact), urgent)
+                    .await
+            }
+            Address::Number(number) => self.dial_outside(leg, &number).await,
+            Address::Desktop => false,
+        }
+    }
+
+    async fn dial_contact(&mut self, leg: LegId, who: &str, contact: ContactId, urgent: bool) -> bool {
+        let contacts = self.shared.sip.registrations();
+        let browser = contacts.iter().any(|c| c.id == contact && c.websocket);
+        let offered = if browser {
+            self.shared.media.offer_webrtc().await
+        } else {
+            self.shared.media.offer()
+        };
+        let Some((session, sdp)) = self.offered(offered) else {
+            return false;
+        };
+        let from = self.arrival.from.open(Purpose::Signalling).clone();
+        let mut request = DialRequest::new(leg, DialTarget::Contact(contact), from);
+        request.sdp = Some(sdp);
+        request.assert_identity = true;
+        request.headers = vec![ExtraHeader::Call(self.story.call())];
+        request.from_display = if urgent {
+            Some("URGENT".into())
+        } else {
+            self.arrival.placed.as_ref().map(|p| p.name.clone())
+        };
+        self.send((leg, who), session, None, request)
+    }
+
+    /// Rings a number outside. Each leave is good for one call.
+    async fn dial_outside(&mut self, leg: LegId, number: &Pii<String>) -> bool {
+        let Some(n) = self.leaves.iter().position(|l| l.number() == number) else {
+            tracing::error!(trace = %self.story.trace(), "a number outside was to be rung without leave");
+            return false;
+        };
+        let Leave { by, outside } = self.leaves.swap_remove(n);
+        let Outside { permit, trunk } = outside;
+        let Some((session, sdp)) = self.offered(self.shared.media.offer()) else {
+            return false;
+        };
+        let config = &self.shared.config;
+        let ours = config.sip.trunk.iter().find(|t| t.name == trunk);
+        let user = ours.and_then(|t| t.user.as_ref()).map(|u| u.get_ref().clone());
+        let from = config.outbound.caller_id.clone().or(user);
+        let number = number.open(Purpose::Signalling).clone();
+        let mut request = DialRequest::new(leg, number, from.unwrap_or_else(|| NO_CALLER_ID.into()));
+        request.sdp = Some(sdp);
+        request.trunk = Some(trunk.clone());
+        let placed = EventKind::Placed {
+            by: by.clone(),
+            trunk: Some(trunk),
+            per_minute_milli: permit.per_minute_milli,
+            ms_max: permit.ms_max,
+            counts: permit.number.kind != anteroom_call::dial::NumberKind::Emergency,
+        };
+        let limits = OutsideLeg::new(&self.shared, leg, &by, &permit);
+        let outside = PersonId::outside();
+        let sent = self.send((leg, outside.as_str()), session, Some(limits), request);
+        if sent {
+            self.story.tell(placed).await;
+        }
+        sent
+    }
+
+    fn offered(&self, made: Result<(MediaSession, String), MediaError>) -> Option<(MediaSession, String)> {
+        made.inspect_err(|e| self.warn("no media for a leg of ours", e))
+            .ok()
+    }
+
+    fn send(
+        &mut self,
+        (leg, who): (LegId, &str),
+        session: MediaSession,
+        outside: Option<OutsideLeg>,
+        request: DialRequest,
+    ) -> bool {
+        // Known before it is dialled: its events come from another task.
+        self.routes.add(leg, self.mailbox.clone());
+        self.legs.add(leg, who, session).outside = outside;
+        if let Err(e) = self.shared.sip.dial(request) {
+            self.warn("a telephone could not be rung", &e);
+            self.legs.end(leg);
+            return false;
+        }
+        true
+    }
+
+    /// Ends calls outside whose leave is over.
+    pub(super) fn end_leaves(&mut self) {
+        let now = self.shared.clock.now();
+        while let Some((_, leg)) = self.legs.next_end().filter(|(until, _)| *until <= now) {
+            tracing::warn!(trace = %self.story.trace(), "a call outside has come to its limit");
+            let _ = self.shared.sip.bye(leg);
+            if let Some(l) = self.legs.all.get_mut(&leg) {
+                l.outside = None;
+            }
+        }
+    }
+
+    /// What the signalling of a person's leg tells.
+    pub(super) async fn person_sip(&mut self, leg: LegId, event: SipEvent) {
+        if let Some(to) = self.moved.get(&leg) {
+            let _ = to.try_send(ToCall::Sip(leg, event));
+            return;
+        }
+        match event {
+            SipEvent::Progress { sdp, .. } => {
+                // Whoever placed the call hears the far end's own ringing and announcements. A caller hears what the desk
+                // decides.
+                let early_media =
+                    self.arrival.placed.is_some() && sdp.is_some_and(|sdp| self.answer_of(leg, &sdp).is_ok());
+                if early_media {
+                    self.legs.start(leg);
+                }
+                self.desk(DeskInput::LegProgress { leg, early_media }).await;
+            }
+            SipEvent::Answer { sdp, .. } => {
+                if let Err(e) = self.answer_of(leg, &sdp) {
+                    self.warn("a telephone's answer cannot be used", &e);
+                    let _ = self.shared.sip.bye(leg);
+                }
+            }
+            SipEvent::Established { .. } => {
+                if self.legs.answered(leg) {
+                    match self.legs.all.get_mut(&leg).and_then(|l| l.joins.take()) {
+                        Some((target, what)) => self.adopt(leg, target, what).await,
+                        None => self.desk(DeskInput::LegAnswered { leg }).await,
+                    }
+                }
+            }
+            SipEvent::Offer { token, sdp, .. } => {
+                let handle = self.legs.handle(leg).cloned();
+                self.answer_offer(leg, handle, token, sdp);
+            }
+            SipEvent::Dtmf { digit, .. } => self.desk(DeskInput::Key { leg, digit }).await,
+            SipEvent::Ended { why, .. } => {
+                if let Some(q) = self.legs.handle(leg).map(anteroom_media::MediaHandle::stats) {
+                    self.tell_quality(leg, &q).await;
+                }
+                self.legs.end(leg);
+                if self.staff.as_ref().is_some_and(|(l, _)| *l == leg) {
+                    self.staff = None;
+                }
+                let end = leg_end(why);
+                if let LegEnd::Refused(status) = end {
+                    self.refused = Some(status);
+                }
+                self.desk(DeskInput::LegEnded { leg, end }).await;
+            }
+            SipEvent::Refer {
+                token,
+                target,
+                replaces,
+                ..
+            } => self.referred(leg, token, &target, replaces).await,
+            SipEvent::Incoming { .. }
+            | SipEvent::OfferRejected { .. }
+            | SipEvent::Acked { .. }
+            | SipEvent::Registered { .. }
+            | SipEvent::Unregistered { .. }
+            | SipEvent::Trunk { .. } => {}
+        }
+    }
+
+    /// The description a leg answers our offer with; the second one, after early media, is an answer to the same offer.
+    fn answer_of(&mut self, leg: LegId, sdp: &str) -> Result<(), MediaError> {
+        match self.legs.all.get_mut(&leg).map(|l| &mut l.media) {
+            Some(LegMedia::Offered(session)) => session.remote_answer(sdp),
+            Some(LegMedia::Running(handle)) => match handle.remote_answer(sdp) {
+                Err(MediaError::NoOffer) => handle.local_offer().and_then(|_| handle.remote_answer(sdp)),
+                taken => taken,
+            },
+            None => Ok(()),
+        }
+    }
+
+    /// A telephone transfers whom it talks to (RFC 3515).
+    pub(super) async fn referred(
+        &mut self,
+        leg: LegId,
+        token: ReferToken,
+        target: &Pii<String>,
+        replaces: Option<LegId>,
+    ) {
+        if let Some(other) = replaces {
+            return self.join_calls(leg, token, target, other);
+        }
+        match self.targets_of(leg, target) {
+            Ok(to) => {
+                let _ = self.shared.sip.refer_accept(leg, token);
+                self.transfer(leg, token, to).await;
+            }
+            Err(status) => drop(self.shared.sip.refer_reject(leg, token, status)),
+        }
+    }
+
+    /// Gives whom `leg` talks to away; the REFER was accepted.
+    pub(super) async fn transfer(&mut self, leg: LegId, token: ReferToken, to: Vec<Target>) {
+        self.refers.insert(leg, token);
+        if self.order(&By::Leg(leg), Command::Blind { to }).await.is_err()
+            && let Some(token) = self.refers.remove(&leg)
+        {
+            let _ = self.shared.sip.refer_progress(leg, token, 503);
+        }
+    }
+
+    /// Whom a telephone means by what it dials for a transfer; the SIP status when that cannot be.
+    pub(super) fn targets_of(&mut self, leg: LegId, dialled: &Pii<String>) -> Result<Vec<Target>, u16> {
+        let (sip, desk) = (&self.shared.sip, &self.shared.desk);
+        let text = dialled.open(Purpose::Signalling);
+        let there = {
+            let people = crate::engine::lock(&desk.people);
+            let who = people.owner(text).to_owned();
+            people
+                .has(text)
+                .then(|| people.targets(&who, &sip.registrations()))
+        };
+        if let Some(targets) = there {
+            return if targets.is_empty() { Err(480) } else { Ok(targets) };
+        }
+        // Whoever transfers pays: a caller has no rights.
+        let by = self.person_at(leg).ok_or(403_u16)?;
+        let (now, open) = self.now_and_open();
+        let outside = desk
+            .outside(sip, by.as_str(), text, now, open)
+            .map_err(|e| e.status())?;
+        Ok(vec![self.keep(Leave::new(by.as_str(), outside))])
+    }
+
+    /// Keeps leave to ring a number outside until it is dialled. The latest is the one that counts.
+    pub(super) fn keep(&mut self, leave: Leave) -> Target {
+        let target = leave.target();
+        self.leaves = vec![leave];
+        target
+    }
+
+    /// The member of staff at a leg.
+    fn person_at(&self, leg: LegId) -> Option<PersonId> {
+        if let Some(p) = self.arrival.placed.as_ref().filter(|_| leg == self.leg) {
+            return Some(p.by.who.clone());
+        }
+        let seen = self.desk.attendees();
+        let who = seen.into_iter().find(|a| a.leg == leg).map(|a| a.target.who)?;
+        (who != PersonId::outside()).then_some(who)
+    }
+
+    /// What the media of a person's leg tells.
+    pub(super) async fn person_media(&mut self, leg: LegId, event: MediaEvent) {
+        match event {
+            MediaEvent::Tick { at, rx, .. } => self.staff_frame(leg, &rx, at).await,
+            MediaEvent::PlayDone { id, .. } | MediaEvent::PlayDropped { id, .. } => self.played(id).await,
+            MediaEvent::Dtmf { digit, .. } => self.desk(DeskInput::Key { leg, digit }).await,
+            MediaEvent::SilenceTimeout => self.desk(DeskInput::LegMediaLost { leg }).await,
+            MediaEvent::Held(held) => self.desk(DeskInput::LegHeld { leg, held }).await,
+            MediaEvent::Quality(q) => self.measured(leg, &q).await,
+            MediaEvent::PlayStarted { .. } | MediaEvent::FirstPacket => {}
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! `[desk]`: people, their telephones, and what happens to callers who wait for them.
+
+use anteroom_call::desk::DeskConfig;
+use anteroom_call::queue::QueueConfig;
+use anteroom_call::ring::{Fallback, RingStrategy, RingTimes};
+use serde::Deserialize;
+use std::path::PathBuf;
+use toml::Spanned;
+
+/// `[desk]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeskSection {
+    /// Whether telephones of people may register here and be rung.
+    pub enabled: bool,
+    /// The realm telephones are challenged for. Passwords are kept hashed with it: when it changes, each is to be set anew.
+    pub realm: Spanned<String>,
+    /// In which order the desk's telephones ring: `all`, `in_order` or `longest_idle`.
+    pub ring: Spanned<String>,
+    /// How long each step rings, seconds.
+    pub ring_s: u32,
+    /// How long all of them ring together, seconds; below the policy's `handover_ms_max`, after which the receptionist takes
+    /// the caller back by itself.
+    pub ring_total_s: u32,
+    /// What happens to a caller who was put through and whom nobody answers: `receptionist`, `queue`, `voicemail` or
+    /// `callback`.
+    pub nobody_answers: Spanned<String>,
+    /// Callers who may wait in the queue; who comes then goes on as after the longest wait.
+    pub queue_callers: usize,
+    /// How long a caller may wait in it, seconds.
+    pub queue_s: u32,
+    /// What then: `voicemail` or `callback`.
+    pub queue_over: Spanned<String>,
+    /// The key with which a caller in the queue asks to be rung back; empty for none.
+    pub callback_key: String,
+    /// The first parking slot, and how many there are.
+    pub park_first: u16,
+    /// Parking slots.
+    pub park_slots: u16,
+    /// Wrong passwords of one address within ten minutes until it is banned; 0 never bans.
+    pub ban_failures: u32,
+    /// How long a ban lasts, seconds.
+    pub ban_s: u32,
+    /// Addresses or networks that are never banned.
+    pub never_banned: Vec<Spanned<String>>,
+    /// STUN and TURN servers, for browsers and for us.
+    pub ice: Vec<Ice>,
+}
+
+/// `[[desk.ice]]`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ice {
+    /// `stun:HOST:PORT` or `turn:HOST:PORT`.
+    pub url: Spanned<String>,
+    /// The user of a TURN server that has a password for it.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// A file that holds the password and nothing else, readable by this user only.
+    #[serde(default)]
+    pub password_file: Option<PathBuf>,
+    /// For a TURN server that makes passwords from a secret (coturn's `use-auth-secret`): a file that holds it and nothing
+    /// else. Each handset gets a name and a password that are good for a day.
+    #[serde(default)]
+    pub secret_file: Option<PathBuf>,
+}
+
+impl Ice {
+    /// Whether it is a TURN server, and its `HOST:PORT`.
+    ///
+    /// # Errors
+    /// A sentence that says what to write.
+    pub(crate) fn read(&self) -> Result<(bool, &str), (usize, String)> {
+        let bad = |what: String| Err((self.url.span().start, what));
+        let url = self.url.get_ref();
+        let (kind, address) = url.split_once(':').unwrap_or(("", ""));
+        let port = address.rsplit_once(':').and_then(|(_, p)| p.parse::<u16>().ok());
+        if !["stun", "turn"].contains(&kind) || port.is_none() {
+            return bad(format!(
+                "'{url}' is no STUN or TURN server: write it like stun:turn.example:3478 or turn:turn.example:3478"
+            ));
+        }
+        let turn = kind == "turn";
+        let with_password = self.user.is_some() && self.password_file.is_some();
+        if turn && with_password == self.secret_file.is_some() {
+            return bad(format!(
+                "'{url}' needs either user and password_file, or secret_file"
+            ));
+        }
+        Ok((turn, address))
+    }
+}
+
+impl Default for DeskSection {
+    fn default() -> Self {
+        let s = |t: &str| Spanned::new(0..0, t.to_owned());
+        Self {
+            enabled: true,
+            realm: s("anteroom"),
+            ring: s("all"),
+            ring_s: 25,
+            ring_total_s: 45,
+            nobody_answers: s("receptionist"),
+            queue_callers: 30,
+            queue_s: 20 * 60,
+            queue_over: s("callback"),
+            callback_key: "1".into(),
+            park_first: 71,
+            park_slots: 9,
+            ban_failures: 5,
+            ban_s: 3_600,
+            never_banned: Vec::new(),
+            ice: Vec::new(),
+        }
+    }
+}
+
+impl DeskSection {
+    /// The strategy of `ring`; the file was checked.
+    #[must_use]
+    pub fn strategy(&self) -> RingStrategy {
+        ring_strategy(self.ring.get_ref()).unwrap_or(RingStrategy::All)
+    }
+    /// What follows when nobody answers; the file was checked.
+    #[must_use]
+    pub fn nobody_answers(&self) -> Fallback {
+        fallback(self.nobody_answers.get_ref()).unwrap_or(Fallback::Receptionist)
+    }
+    /// How the queue behaves for one caller; the rest is as usual.
+    #[must_use]
+    pub fn waiting(&self, usual: DeskConfig) -> DeskConfig {
+        DeskConfig {
+            queue_ms_max: u64::from(self.queue_s.clamp(30, 3_600)) * 1000,
+            after_queue: fallback(self.queue_over.get_ref()).unwrap_or(Fallback::Callback),
+            callback_key: self.callback_key.chars().next(),
+            ..usual
+        }
+    }
+    /// The queue itself.
+    #[must_use]
+    pub fn queue(&self) -> QueueConfig {
+        QueueConfig {
+            callers_max: self.queue_callers,
+            ..QueueConfig::default()
+        }
+    }
+    /// How long telephones ring.
+    #[must_use]
+    pub fn times(&self) -> RingTimes {
+        RingTimes {
+            step_ms: u64::from(self.ring_s.clamp(5, 120)) * 1000,
+            total_ms: u64::from(self.ring_total_s.clamp(5, 300)) * 1000,
+        }
+    }
+}
+
+fn ring_strategy(name: &str) -> Option<RingStrategy> {
+    match name {
+        "all" => Some(RingStrategy::All),
+        "in_order" => Some(RingStrategy::InOrder),
+        "longest_idle" => Some(RingStrategy::LongestIdle),
+        _ => None,
+    }
+}
+
+fn fallback(name: &str) -> Option<Fallback> {
+    match name {
+        "receptionist" => Some(Fallback::Receptionist),
+        "queue" => Some(Fallback::Queue),
+        "voicemail" => Some(Fallback::Voicemail),
+        "callback" => Some(Fallback::Callback),
+        _ => None,
+    }
+}

@@ -1,0 +1,47 @@
+//! The queue and its calls: what the one wants told to the others.
+
+use crate::call::ToCall;
+use crate::engine::{Shared, lock};
+use anteroom_call::queue::{Queue, QueueEffect};
+use anteroom_types::{CallId, Mono};
+
+impl Shared {
+    /// Changes the queue, and tells its calls what follows.
+    pub(crate) fn queue(&self, change: impl FnOnce(&mut Queue, Mono) -> Vec<QueueEffect>) {
+        let now = self.clock.now();
+        let mut queue = lock(&self.desk.queue);
+        let effects = change(&mut queue, now);
+        for effect in effects {
+            let call = call_of(effect);
+            let to = lock(&self.calls).get(&call).cloned();
+            let told = to.is_some_and(|to| to.try_send(ToCall::Queue(effect)).is_ok());
+            if told {
+                continue;
+            }
+            match effect {
+                // Its place is told again before long.
+                QueueEffect::Position { .. } | QueueEffect::Refused { .. } => {}
+                // A turn that nobody took would keep everybody else waiting. What follows is told at the next look.
+                QueueEffect::Turn { .. } => drop(queue.join(now, call, false)),
+            }
+        }
+    }
+
+    /// Looks at who could answer now, and whose turn it therefore is.
+    pub(crate) fn serve_queue(&self) {
+        if lock(&self.desk.queue).is_empty() {
+            return;
+        }
+        let contacts = self.sip.registrations();
+        let (serving, free) = lock(&self.desk.people).serving(&contacts);
+        self.queue(|q, now| q.people(now, serving, free));
+    }
+}
+
+const fn call_of(effect: QueueEffect) -> CallId {
+    match effect {
+        QueueEffect::Position { call, .. } | QueueEffect::Turn { call } | QueueEffect::Refused { call } => {
+            call
+        }
+    }
+}

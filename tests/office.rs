@@ -1,0 +1,238 @@
+//! Calls that telephones of the clinic place: to colleagues, outside, into other calls, and to the machine itself.
+
+mod support;
+
+use serde_json::json;
+use std::path::Path;
+use support::baresip::{Baresip, OPUS, PCMU};
+use support::{Appliance, Settings};
+
+/// What the one who rings and the one who is rung hum, hertz.
+const HERE_HZ: f32 = 440.0;
+const THERE_HZ: f32 = 620.0;
+
+/// Adds somebody and returns their password.
+fn add(dir: &Path, user: &str, more: &[&str]) -> String {
+    let args = [&["users", "add", user, "--name", user, "--json"], more].concat();
+    let added = support::json_lines(dir, &args);
+    added[0]["password"].as_str().unwrap().to_owned()
+}
+
+fn brief() -> Settings<'static> {
+    Settings {
+        brief: true,
+        ..Settings::default()
+    }
+}
+
+#[test]
+fn a_telephone_rings_a_colleague_and_nothing_of_it_is_recorded() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mine, theirs) = (add(dir.path(), "201", &[]), add(dir.path(), "202", &[]));
+    let a = Appliance::start_with(dir.path(), brief());
+    let sip = a.sip.to_string();
+    let mut there = Baresip::at_desk(dir.path(), "202", &theirs, &sip, OPUS);
+    let mut here = Baresip::at_desk(dir.path(), "201", &mine, &sip, PCMU);
+    here.ring(&format!("sip:202@{sip}"));
+    here.hum(HERE_HZ);
+    there.hum(THERE_HZ);
+    there.until_it_hears(HERE_HZ);
+    here.until_it_hears(THERE_HZ);
+    here.command("hangup");
+    there.until_it_says("terminated");
+    let call = a.until_call("201", "the call has ended", |c| c.has("ended"));
+    here.hang_up();
+    there.hang_up();
+    a.stop();
+    let story = call.story();
+    assert_eq!(call.events("offered")[0]["trunk"], "inside", "{story}");
+    assert_eq!(call.events("placed")[0]["by"], "201", "{story}");
+    for never in ["task_created", "recording", "heard", "said"] {
+        assert!(!call.has(never), "{story}");
+    }
+}
+
+#[test]
+fn who_places_a_call_is_not_answered_before_somebody_answers_and_hears_why_nobody_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let mine = add(dir.path(), "201", &[]);
+    add(dir.path(), "202", &[]);
+    let a = Appliance::start_with(dir.path(), brief());
+    let sip = a.sip.to_string();
+    let mut here = Baresip::at_desk(dir.path(), "201", &mine, &sip, PCMU);
+    for (dialled, told) in [
+        // No telephone of theirs is there.
+        ("202", "480"),
+        // Nobody, and no rights for a number.
+        ("unknown", "404"),
+        ("01632960001", "403"),
+        // No call waits to be fetched.
+        ("71", "404"),
+        ("*8", "404"),
+    ] {
+        here.dial(&format!("sip:{dialled}@{sip}"));
+        support::eventually(
+            &format!("{dialled} is refused with {told}:\n{}", here.log()),
+            || here.log().contains(told).then_some(()),
+        );
+        assert!(!here.log().contains("Call established"), "{dialled}");
+    }
+    here.hang_up();
+    assert!(a.calls().is_empty(), "{:?}", a.calls());
+    a.stop();
+}
+
+/// A trunk known by an address that nothing else has here, and what desks may dial by it.
+fn trunk(port: u16) -> (String, String) {
+    let sip = format!(
+        "[[sip.trunk]]\nname = \"main\"\naddresses = [\"127.0.0.9\"]\ntarget = \"127.0.0.9:{port}\"\n"
+    );
+    let outbound = "[outbound]\ntrunks = [\"main\"]\ncaller_id = \"+441632960000\"\n[[outbound.class]]\nname = \"desk\"\n\
+        [[outbound.class.rule]]\nprefix = \"+44\"\nallow = \"always\"\nper_minute_milli = 20\n\
+        [[outbound.class.rule]]\nprefix = \"+449\"\nallow = \"never\"\n";
+    (sip, outbound.to_owned())
+}
+
+#[test]
+fn a_telephone_with_the_right_rings_out_and_one_without_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let mine = add(dir.path(), "201", &["--outbound", "--class", "desk"]);
+    let theirs = add(dir.path(), "202", &[]);
+    let port = support::free_ports();
+    let (sip, outbound) = trunk(port);
+    let settings = Settings {
+        more: &format!("{sip}{outbound}"),
+        brief: true,
+        ..Settings::default()
+    };
+    let a = Appliance::start_with(dir.path(), settings);
+    let sip = a.sip.to_string();
+    let mut out = Baresip::outside(dir.path(), "+441632960001", &format!("127.0.0.9:{port}"), PCMU);
+    let mut here = Baresip::at_desk(dir.path(), "201", &mine, &sip, OPUS);
+    here.ring(&format!("sip:01632960001@{sip}"));
+    here.hum(HERE_HZ);
+    out.hum(THERE_HZ);
+    out.until_it_hears(HERE_HZ);
+    here.until_it_hears(THERE_HZ);
+    assert!(
+        out.log().contains("+441632960000"),
+        "the clinic's number is shown:\n{}",
+        out.log()
+    );
+    here.command("hangup");
+    out.until_it_says("terminated");
+    let call = a.until_call("201", "the call has ended", |c| c.has("ended"));
+    let placed = call.events("placed");
+    assert_eq!(placed[0]["trunk"], "main", "{}", call.story());
+    assert_eq!(placed[0]["per_minute_milli"], 20, "{}", call.story());
+    // Premium numbers are denied to those who may ring out, and everything to those who may not.
+    here.dial(&format!("sip:09001234567@{sip}"));
+    here.until_it_says("403");
+    let mut other = Baresip::at_desk(dir.path(), "202", &theirs, &sip, PCMU);
+    other.dial(&format!("sip:01632960001@{sip}"));
+    other.until_it_says("403");
+    assert_eq!(a.calls().len(), 1, "{:?}", a.calls());
+    here.hang_up();
+    other.hang_up();
+    out.hang_up();
+    a.stop();
+}
+
+#[test]
+fn a_telephone_switches_the_machine_off_and_on_and_is_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let mine = add(dir.path(), "201", &[]);
+    let a = Appliance::start_with(dir.path(), brief());
+    let sip = a.sip.to_string();
+    let mut here = Baresip::at_desk(dir.path(), "201", &mine, &sip, PCMU);
+    for (key, on) in [("*90", false), ("*91", true)] {
+        here.dial(&format!("sip:{key}@{sip}"));
+        support::eventually("the switch is thrown", || {
+            (a.api("/api/v1/automation")["on"] == on).then_some(())
+        });
+        assert_eq!(a.api("/api/v1/automation")["by"], "201");
+        a.until_call("201", "it was told", |c| c.has("ended"));
+    }
+    assert!(
+        here.sound().iter().filter(|s| **s).count() * 20 > 1_000,
+        "words were heard"
+    );
+    here.hang_up();
+    a.stop();
+}
+
+#[test]
+fn a_parked_caller_is_fetched_by_dialling_the_slot() {
+    let dir = tempfile::tempdir().unwrap();
+    support::approve_answers(dir.path());
+    let (mine, theirs) = (
+        add(dir.path(), "201", &[]),
+        add(dir.path(), "202", &["--rings", "0"]),
+    );
+    let a = Appliance::start_with(dir.path(), brief());
+    let sip = a.sip.to_string();
+    let desk = Baresip::at_desk(dir.path(), "201", &mine, &sip, PCMU);
+    let mut other = Baresip::at_desk(dir.path(), "202", &theirs, &sip, PCMU);
+    assert_eq!(a.order("/api/v1/automation", &json!({ "on": false })).status, 200);
+    let mut caller = Baresip::start(dir.path(), "caller", OPUS);
+    caller.ring(&a.desk());
+    desk.until_it_says("Call established");
+    let call = a.until_call("caller", "it is answered", |c| {
+        c.events("desk").iter().any(|e| e["what"] == "answered")
+    });
+    let id = call.summary()["id"].as_str().unwrap().to_owned();
+    let parked = a.order(
+        &format!("/api/v1/calls/{id}/desk"),
+        &json!({ "command": "park", "slot": null }),
+    );
+    assert_eq!(parked.json()["slot"], 71);
+    a.until_call("caller", "it is parked", |c| {
+        c.events("desk").iter().any(|e| e["what"] == "parked")
+    });
+    other.ring(&format!("sip:71@{sip}"));
+    other.hum(HERE_HZ);
+    caller.hum(THERE_HZ);
+    other.until_it_hears(THERE_HZ);
+    caller.until_it_hears(HERE_HZ);
+    caller.hang_up();
+    other.until_it_says("terminated");
+    let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
+    let answered: Vec<_> = call
+        .events("desk")
+        .into_iter()
+        .filter(|e| e["what"] == "answered")
+        .collect();
+    assert_eq!(answered.last().unwrap()["who"], "202", "{}", call.story());
+    desk.hang_up();
+    other.hang_up();
+    a.stop();
+}
+
+#[test]
+fn a_caller_whose_call_rings_elsewhere_is_picked_up() {
+    let dir = tempfile::tempdir().unwrap();
+    support::approve_answers(dir.path());
+    let theirs = add(dir.path(), "202", &["--rings", "0"]);
+    let mine = add(dir.path(), "201", &[]);
+    let a = Appliance::start_with(dir.path(), brief());
+    let sip = a.sip.to_string();
+    let rings = Baresip::that_rings(dir.path(), "201", &mine, &sip, PCMU);
+    let mut other = Baresip::at_desk(dir.path(), "202", &theirs, &sip, PCMU);
+    assert_eq!(a.order("/api/v1/automation", &json!({ "on": false })).status, 200);
+    let mut caller = Baresip::start(dir.path(), "caller", PCMU);
+    caller.ring(&a.desk());
+    a.until_call("caller", "it rings", |c| {
+        c.events("desk").iter().any(|e| e["what"] == "rung")
+    });
+    other.ring(&format!("sip:*8@{sip}"));
+    other.hum(HERE_HZ);
+    caller.hum(THERE_HZ);
+    other.until_it_hears(THERE_HZ);
+    caller.until_it_hears(HERE_HZ);
+    caller.hang_up();
+    let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
+    assert!(!call.has("task_created"), "{}", call.story());
+    rings.hang_up();
+    other.hang_up();
+    a.stop();
+}

@@ -1,0 +1,139 @@
+//! Callers who wait for people: in the queue, and for the tone of the voicemail.
+
+mod support;
+
+use serde_json::json;
+use std::path::Path;
+use support::baresip::{Baresip, PCMU};
+use support::record::Record;
+use support::{Appliance, Settings};
+
+const CALLER_HZ: f32 = 440.0;
+const DESK_HZ: f32 = 620.0;
+
+fn add(dir: &Path, user: &str) -> String {
+    let added = support::json_lines(dir, &["users", "add", user, "--name", user, "--json"]);
+    added[0]["password"].as_str().unwrap().to_owned()
+}
+
+fn was(call: &Record, what: &str) -> bool {
+    call.events("desk").iter().any(|e| e["what"] == what)
+}
+
+fn tasks(call: &Record) -> Vec<String> {
+    let made = call.events("task_created");
+    made.iter()
+        .map(|t| t["kind"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// An appliance whose receptionist is off, so that callers ring at once.
+fn without_receptionist(dir: &Path, desk: &str) -> Appliance {
+    support::approve_answers(dir);
+    let a = Appliance::start_with(
+        dir,
+        Settings {
+            brief: true,
+            more: desk,
+            ..Settings::default()
+        },
+    );
+    assert_eq!(a.order("/api/v1/automation", &json!({ "on": false })).status, 200);
+    a
+}
+
+#[test]
+fn a_caller_queues_until_somebody_is_free() {
+    let dir = tempfile::tempdir().unwrap();
+    let password = add(dir.path(), "201");
+    let a = without_receptionist(dir.path(), "[desk]\nnobody_answers = \"queue\"\n");
+    let mut desk = Baresip::at_desk(dir.path(), "201", &password, &a.sip.to_string(), PCMU);
+    let mut first = Baresip::start(dir.path(), "first", PCMU);
+    first.ring(&a.desk());
+    a.until_call("first", "it is answered", |c| was(c, "answered"));
+    let mut second = Baresip::start(dir.path(), "second", PCMU);
+    second.ring(&a.desk());
+    a.until_call("second", "it queues", |c| was(c, "queued"));
+    // The place is said; what it hears is words and music.
+    support::eventually("it hears something while it waits", || {
+        (second.sound().iter().filter(|s| **s).count() * 20 > 3_000).then_some(())
+    });
+    first.hang_up();
+    a.until_call("second", "it is answered", |c| was(c, "answered"));
+    second.hum(CALLER_HZ);
+    desk.hum(DESK_HZ);
+    second.until_it_hears(DESK_HZ);
+    second.hang_up();
+    let call = a.until_call("second", "the call has ended", |c| c.has("ended"));
+    assert!(tasks(&call).is_empty(), "{}", call.story());
+    desk.hang_up();
+    a.stop();
+}
+
+#[test]
+fn a_caller_in_the_queue_asks_to_be_rung_back_and_one_who_gives_up_is_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let password = add(dir.path(), "201");
+    let a = without_receptionist(dir.path(), "[desk]\nnobody_answers = \"queue\"\n");
+    let desk = Baresip::at_desk(dir.path(), "201", &password, &a.sip.to_string(), PCMU);
+    let mut first = Baresip::start(dir.path(), "first", PCMU);
+    first.ring(&a.desk());
+    a.until_call("first", "it is answered", |c| was(c, "answered"));
+    let mut asks = Baresip::start(dir.path(), "asks", PCMU);
+    asks.ring(&a.desk());
+    let mut leaves = Baresip::start(dir.path(), "leaves", PCMU);
+    leaves.ring(&a.desk());
+    a.until_call("asks", "it queues", |c| was(c, "queued"));
+    a.until_call("leaves", "it queues", |c| was(c, "queued"));
+    asks.press("1");
+    asks.until_it_says("terminated");
+    leaves.hang_up();
+    for caller in ["asks", "leaves"] {
+        let call = a.until_call(caller, "the call has ended", |c| c.has("ended"));
+        assert_eq!(tasks(&call), ["callback"], "{}", call.story());
+    }
+    asks.hang_up();
+    first.hang_up();
+    desk.hang_up();
+    a.stop();
+}
+
+#[test]
+fn a_caller_whom_nobody_answers_leaves_a_message() {
+    let dir = tempfile::tempdir().unwrap();
+    add(dir.path(), "201");
+    let a = without_receptionist(dir.path(), "");
+    let mut caller = Baresip::start(dir.path(), "caller", PCMU);
+    caller.ring(&a.desk());
+    a.until_call("caller", "it may leave a message", |c| was(c, "leaves_message"));
+    caller.listen(0);
+    caller.speak("call-book-4.wav");
+    a.until_call("caller", "it was heard", |c| !c.heard().is_empty());
+    caller.press("#");
+    caller.until_it_says("terminated");
+    let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
+    let story = call.story();
+    assert!(was(&call, "message_kept"), "{story}");
+    assert_eq!(tasks(&call), ["voicemail"], "{story}");
+    assert!(!call.0["recording"].is_null(), "{story}");
+    // What was said is its transcript.
+    assert!(call.heard()[0].contains("date of birth"), "{story}");
+    caller.hang_up();
+    a.stop();
+}
+
+#[test]
+fn a_caller_who_says_nothing_after_the_tone_is_rung_back() {
+    let dir = tempfile::tempdir().unwrap();
+    add(dir.path(), "201");
+    let a = without_receptionist(dir.path(), "");
+    let mut caller = Baresip::start(dir.path(), "caller", PCMU);
+    caller.ring(&a.desk());
+    a.until_call("caller", "it may leave a message", |c| was(c, "leaves_message"));
+    caller.listen(0);
+    caller.hang_up();
+    let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
+    assert_eq!(tasks(&call), ["callback"], "{}", call.story());
+    assert!(!was(&call, "message_kept"), "{}", call.story());
+    a.stop();
+}
