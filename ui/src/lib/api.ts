@@ -1,5 +1,5 @@
 // Made by scripts/types.mjs from src-tauri/api/schema/api.json. Do not edit.
-// schema sha256 6a2d01f2faccf50dada3164e4ad6b36f5b4c40fb94bf4045bb223e27a87b0613
+// schema sha256 3d71409a33ba1974682dc97356f10a324ed371f33ce993ef0a304f908a3e11eb
 
 /**
  * A ULID: 26 characters of Crockford base 32.
@@ -141,10 +141,33 @@ export type EventKind =
        */
       to: string;
       /**
-       * The trunk it came by, or `direct`.
+       * The trunk it came by, or [`TRUNK_DIRECT`] or [`TRUNK_INSIDE`].
        */
       trunk: string;
       type: 'offered';
+    }
+  | {
+      /**
+       * Whose telephone: a member of staff's account.
+       */
+      by: string;
+      /**
+       * Whether its limits count: an emergency call counts towards nothing.
+       */
+      counts: boolean;
+      /**
+       * How long it may last, milliseconds.
+       */
+      ms_max: number;
+      /**
+       * Its price, thousandths of the currency per minute begun.
+       */
+      per_minute_milli: number;
+      /**
+       * The trunk it leaves by; none when it stays in the house.
+       */
+      trunk?: string | null;
+      type: 'placed';
     }
   | {
       /**
@@ -318,6 +341,21 @@ export type EventKind =
     }
   | {
       /**
+       * Estimated mean opinion score so far, 1 to 4.5.
+       */
+      mos: number;
+      type: 'poor_quality';
+      /**
+       * The user whose telephone it is; none for the caller.
+       */
+      who?: string | null;
+    }
+  | {
+      /**
+       * The codec sent, by its encoding name.
+       */
+      codec?: string | null;
+      /**
        * Interarrival jitter in milliseconds (RFC 3550 6.4.1).
        */
       jitter_ms: number;
@@ -334,10 +372,18 @@ export type EventKind =
        */
       packets: number;
       /**
+       * How it went: `direct`, `local`, `host`, `srflx` or `relay`.
+       */
+      path?: string | null;
+      /**
        * Round-trip time in milliseconds, if the far end reports.
        */
       rtt_ms?: number | null;
       type: 'quality';
+      /**
+       * The user whose telephone it is; none for the caller.
+       */
+      who?: string | null;
     }
   | {
       reason: EndReason;
@@ -920,7 +966,7 @@ export interface CallSummary {
    */
   first_words?: string | null;
   /**
-   * The caller's number or address.
+   * The caller's number or address; the user of a telephone of the clinic that placed it.
    */
   from: string;
   id: CallId;
@@ -933,9 +979,13 @@ export interface CallSummary {
    * Tasks made.
    */
   tasks: number;
+  /**
+   * Whom a telephone of the clinic rang; none for a caller's call.
+   */
+  to?: string | null;
   trace: TraceId;
   /**
-   * The trunk it came by.
+   * The trunk it came by; `inside` when a telephone of the clinic placed it.
    */
   trunk: string;
   /**
