@@ -7,6 +7,7 @@ use crate::clinic::Clinic;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::desk::{Desk, Dialling, IceServers, People};
+use crate::desktop::DesktopLegs;
 use crate::metrics::Metrics;
 use crate::place::Place;
 use crate::screens::Screens;
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) clinic: Arc<Clinic>,
     pub(crate) alarm: Alarm,
     pub(crate) desk: Desk,
+    pub(crate) desktop: DesktopLegs,
     pub(crate) screens: Screens,
     /// Where events of a leg go.
     pub(crate) routes: Mutex<HashMap<LegId, mpsc::Sender<ToCall>>>,
@@ -75,7 +77,7 @@ pub struct Engine {
     pub(crate) shared: Arc<Shared>,
     pub(crate) board: Arc<Mutex<LiveBoard>>,
     pub(crate) live: broadcast::Sender<LiveEvent>,
-    calls_up: watch::Receiver<usize>,
+    calls_up: Arc<watch::Sender<usize>>,
     draining: Arc<AtomicBool>,
     sip_addrs: Vec<(String, SocketAddr)>,
 }
@@ -125,6 +127,7 @@ impl Engine {
             metrics,
             alarm: Alarm::new(clinic.language()),
             desk,
+            desktop: DesktopLegs::default(),
             screens: Screens::default(),
             routes: Mutex::default(),
             calls: Mutex::default(),
@@ -132,16 +135,15 @@ impl Engine {
         });
         let (board, live) = board::start(&shared).await?;
         shared.screens.open(&board, &live);
-        let (count, calls_up) = watch::channel(0);
         let engine = Self {
             shared,
             board,
             live,
-            calls_up,
+            calls_up: Arc::new(watch::channel(0).0),
             draining: Arc::default(),
             sip_addrs,
         };
-        tokio::spawn(engine.clone().dispatch(events, count));
+        tokio::spawn(engine.clone().dispatch(events));
         tokio::spawn(engine.clone().keep_state());
         tracing::info!("answering calls");
         Ok(engine)
@@ -178,7 +180,7 @@ impl Engine {
     pub async fn drain(&self, longest: Duration) -> usize {
         self.draining.store(true, Ordering::Relaxed);
         self.shared.sip.drain();
-        let mut up = self.calls_up.clone();
+        let mut up = self.calls_up.subscribe();
         let _ = tokio::time::timeout(longest, up.wait_for(|n| *n == 0)).await;
         let left = self.calls_up();
         tracing::info!(calls_left = left, "drained");
@@ -186,8 +188,7 @@ impl Engine {
     }
 
     /// Hands each SIP event to its call, and makes a call of each INVITE.
-    async fn dispatch(self, mut events: mpsc::Receiver<SipEvent>, count: watch::Sender<usize>) {
-        let count = Arc::new(count);
+    async fn dispatch(self, mut events: mpsc::Receiver<SipEvent>) {
         while let Some(event) = events.recv().await {
             match event {
                 SipEvent::Incoming {
@@ -209,12 +210,13 @@ impl Engine {
                         trunk,
                         source,
                         offer,
+                        here: false,
                         received,
                         placed: None,
                     };
                     match user {
-                        Some(user) => self.dialled(&user, replaces, arrival, &count),
-                        None => self.admit(arrival, &count),
+                        Some(user) => self.dialled(&user, replaces, arrival),
+                        None => self.admit(arrival),
                     }
                 }
                 SipEvent::Trunk { name, state } => {
@@ -246,13 +248,13 @@ impl Engine {
         }
     }
 
-    pub(crate) fn admit(&self, arrival: Arrival, count: &Arc<watch::Sender<usize>>) {
+    pub(crate) fn admit(&self, arrival: Arrival) {
         let shared = &self.shared;
         // A call whose facts could not be written is better taken by the next trunk or machine.
         if !shared.bus.is_healthy() {
             shared.metrics.calls_refused.inc();
             let retry = Some(shared.config.sip.retry_after_s);
-            let _ = shared.sip.reject(arrival.leg, 503, retry);
+            let _ = shared.reject(arrival.leg, 503, retry);
             return;
         }
         shared.metrics.calls_offered.inc();
@@ -261,8 +263,8 @@ impl Engine {
         let (tx, rx) = mpsc::channel(LEG_EVENTS_MAX);
         lock(&shared.routes).insert(leg, tx.clone());
         lock(&shared.calls).insert(call, tx.clone());
+        let count = Arc::clone(&self.calls_up);
         count.send_modify(|n| *n += 1);
-        let count = Arc::clone(count);
         // Whom a colleague wanted is not owed a call by the desk.
         let from = arrival.from.clone();
         let task = tokio::spawn(Call::new(Arc::clone(shared), call, trace, arrival, (tx, rx)).run());
@@ -272,7 +274,7 @@ impl Engine {
                 // A defect in one call must not leave its caller on a dead line, nor touch another call; and somebody
                 // rings back.
                 tracing::error!(trace = %trace, panicked = e.is_panic(), "a call was lost");
-                let _ = shared.sip.bye(leg);
+                let _ = shared.bye(leg);
                 let mending = Arc::clone(&shared);
                 let mend = move || {
                     let shared = &mending;

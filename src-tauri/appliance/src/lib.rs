@@ -10,6 +10,7 @@
 //! | SIP events | 1,024 | new calls get 503 |
 //! | events of a leg | 64 | the leg's further events are dropped and logged |
 //! | events to write | 4,096 | a call waits before it goes on; its audio does not |
+//! | what the device at this machine is told | 64 | it is not rung |
 //! | live events | 1,024 | a screen that lags gets a new snapshot |
 //! | frames to record | 100 (2 s) | frames are left out of the recording and counted |
 
@@ -24,6 +25,7 @@ mod clock;
 mod config;
 mod convert;
 mod desk;
+mod desktop;
 mod engine;
 pub mod knowledge;
 pub mod logging;
@@ -37,10 +39,12 @@ mod start;
 pub mod tools;
 pub mod users;
 
+pub use anteroom_media::LocalAudio;
 pub use assets::{DEMO_CALLS, demo_call, knowledge as sample_knowledge};
 pub use clinic::{Clinic, ClinicError};
 pub use clock::Clock;
 pub use config::{Config, ConfigError};
+pub use desktop::{Desktop, DesktopEnd, DesktopError, DesktopEvent, Rings};
 pub use engine::Engine;
 pub use place::Place;
 pub use speech::{Need, SpeechError, SpeechStack};

@@ -168,16 +168,16 @@ impl Call {
                 } else {
                     CancelReason::GivenUp
                 };
-                if self.shared.sip.cancel_because(leg, reason).is_err() {
+                if self.shared.cancel(leg, reason).is_err() {
                     // It was answered in this very moment, or is gone; how is told by the event on its way here.
-                    let _ = self.shared.sip.bye(leg);
+                    let _ = self.shared.bye(leg);
                 }
             }
             DeskEffect::HangUp { leg, .. } if leg == self.leg => {
                 Box::pin(self.input(Input::ConversationDone(EndReason::Completed))).await;
             }
             DeskEffect::HangUp { leg, .. } => {
-                let _ = self.shared.sip.bye(leg);
+                let _ = self.shared.bye(leg);
             }
             DeskEffect::Connect(matrix) => self.connect(&matrix),
             DeskEffect::Disconnect => self.links.clear(),

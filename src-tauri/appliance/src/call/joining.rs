@@ -46,8 +46,11 @@ impl Call {
     pub(super) async fn joins(&mut self, arrival: Arrival, target: Target, what: AdoptAs) {
         let leg = arrival.leg;
         if self.desk.is_over() {
-            let _ = self.shared.sip.reject(leg, 481, None);
+            let _ = self.shared.reject(leg, 481, None);
             return;
+        }
+        if arrival.here {
+            return self.joins_here(leg, target, what);
         }
         let made = self.shared.session_for(arrival.offer.as_deref()).await;
         let (mut session, sdp) = match made {
@@ -68,10 +71,25 @@ impl Call {
         }
     }
 
+    /// The same from the device at this machine.
+    fn joins_here(&mut self, leg: LegId, target: Target, what: AdoptAs) {
+        let Some(cradle) = self.shared.media_here(leg) else {
+            let _ = self.shared.reject(leg, 480, None);
+            return;
+        };
+        self.routes.add(leg, self.mailbox.clone());
+        let who = target.who.clone();
+        self.legs.add_here(leg, who.as_str(), cradle).joins = Some((target, what));
+        if let Err(e) = self.shared.answer(leg, String::new()) {
+            self.warn("the device here could not be answered", &e);
+            self.legs.end(leg);
+        }
+    }
+
     /// A leg that is up comes into the call.
     pub(super) async fn adopt(&mut self, leg: LegId, target: Target, what: AdoptAs) {
         if self.desk.is_over() {
-            let _ = self.shared.sip.bye(leg);
+            let _ = self.shared.bye(leg);
             return;
         }
         self.desk(DeskInput::Adopt { leg, target, what }).await;
@@ -121,14 +139,14 @@ impl Call {
                 ..
             } = e.into_inner()
         {
-            let _ = self.shared.sip.bye(leg);
+            let _ = self.shared.bye(leg);
         }
     }
 
     /// Lets a leg go.
     fn give(&mut self, other: LegId, target: Option<Target>, asked: &Asked) -> Given {
         let (Some(target), Some(leg)) = (target, self.legs.give(other)) else {
-            let _ = self.shared.sip.bye(other);
+            let _ = self.shared.bye(other);
             return Given::Nobody;
         };
         self.routes.pass_on(other, asked.to.clone());

@@ -25,6 +25,7 @@ mod turns;
 mod view;
 
 use crate::desk::Switch;
+use crate::desktop::Cradle;
 use crate::engine::Shared;
 use crate::knowledge::Looked;
 use anteroom_call::desk::AdoptAs;
@@ -97,6 +98,8 @@ pub(crate) struct Arrival {
     pub(crate) trunk: Option<String>,
     pub(crate) source: SocketAddr,
     pub(crate) offer: Option<String>,
+    /// It comes from the device at this machine: there is no description and no network.
+    pub(crate) here: bool,
     pub(crate) received: Instant,
     /// A telephone of ours placed it.
     pub(crate) placed: Option<Placed>,
@@ -109,6 +112,8 @@ enum Media {
         session: MediaSession,
         sdp: String,
     },
+    /// The device at this machine's, made and not looked at yet.
+    Here(Cradle),
     Running {
         handle: MediaHandle,
         events: mpsc::Receiver<MediaEvent>,

@@ -20,7 +20,7 @@ impl Call {
                 let taken = match &mut self.media {
                     Media::Prepared { session, .. } => session.remote_answer(&sdp),
                     Media::Running { handle, .. } => handle.remote_answer(&sdp),
-                    Media::None => Ok(()),
+                    Media::None | Media::Here(_) => Ok(()),
                 };
                 if let Err(e) = taken {
                     self.warn("the caller's answer cannot be used", &e);
@@ -95,6 +95,13 @@ impl Call {
     /// Carries out one effect; what comes of it at once is the next input.
     pub(super) async fn carry_out(&mut self, effect: Effect) -> Option<Input> {
         match effect {
+            Effect::PrepareMedia if self.arrival.here => {
+                let Some(cradle) = self.shared.media_here(self.leg) else {
+                    return Some(Input::MediaRefused { status: 480 });
+                };
+                self.media = Media::Here(cradle);
+                return Some(Input::MediaReady);
+            }
             Effect::PrepareMedia => {
                 let prepared = self.shared.session_for(self.arrival.offer.as_deref()).await;
                 return Some(match prepared {
@@ -113,15 +120,17 @@ impl Call {
                 });
             }
             Effect::Answer => {
-                let Media::Prepared { sdp, .. } = &self.media else {
-                    return Some(Input::Failed);
+                let sdp = match &self.media {
+                    Media::Prepared { sdp, .. } => sdp.clone(),
+                    Media::Here(_) => String::new(),
+                    Media::None | Media::Running { .. } => return Some(Input::Failed),
                 };
                 let early = self.answers_later();
                 let sent = if early {
                     self.unanswered = Some(sdp.clone());
-                    self.shared.sip.progress(self.leg, 183, Some(sdp.clone()))
+                    self.shared.progress(self.leg, 183, Some(sdp))
                 } else {
-                    self.shared.sip.answer(self.leg, sdp.clone())
+                    self.shared.answer(self.leg, sdp)
                 };
                 match sent {
                     // Media runs before the answer: whoever rings somebody hears it ringing.
@@ -139,7 +148,7 @@ impl Call {
             }
             Effect::Reject { status } => {
                 let retry = (status == 503).then_some(self.shared.config.sip.retry_after_s);
-                if let Err(e) = self.shared.sip.reject(self.leg, status, retry) {
+                if let Err(e) = self.shared.reject(self.leg, status, retry) {
                     self.warn("the call could not be refused", &e);
                 }
             }
@@ -158,9 +167,9 @@ impl Call {
             Effect::Bye => {
                 let sent = if self.unanswered.take().is_some() {
                     let status = self.refused.unwrap_or(480);
-                    self.shared.sip.reject(self.leg, status, None)
+                    self.shared.reject(self.leg, status, None)
                 } else {
-                    self.shared.sip.bye(self.leg)
+                    self.shared.bye(self.leg)
                 };
                 if let Err(e) = sent {
                     self.warn("BYE could not be sent", &e);
@@ -188,10 +197,16 @@ impl Call {
     }
 
     pub(super) async fn start(&mut self) {
-        let Media::Prepared { session, .. } = std::mem::replace(&mut self.media, Media::None) else {
-            return;
+        let (handle, events) = match std::mem::replace(&mut self.media, Media::None) {
+            Media::Prepared { session, .. } => session.start(),
+            Media::Here(cradle) => {
+                let Some(running) = crate::engine::lock(&cradle).take() else {
+                    return;
+                };
+                running
+            }
+            Media::None | Media::Running { .. } => return,
         };
-        let (handle, events) = session.start();
         self.media = Media::Running { handle, events };
         if self.arrival.placed.is_some() {
             if self.unanswered.is_none() {

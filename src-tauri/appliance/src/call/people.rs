@@ -1,6 +1,7 @@
 //! A call and its people: legs to their telephones, and what is played on them.
 
 use super::ToCall;
+use crate::desktop::Cradle;
 use crate::engine::{Shared, lock};
 use anteroom_call::desk::AdoptAs;
 use anteroom_call::dial::Permit;
@@ -22,6 +23,8 @@ const FIRST_PLAY: u32 = 1 << 31;
 pub(super) enum LegMedia {
     /// It has our offer.
     Offered(Box<MediaSession>),
+    /// The device at this machine is rung, or has its media and this call has not looked at it yet.
+    Here(Cradle),
     /// It was answered.
     Running(MediaHandle),
 }
@@ -102,8 +105,17 @@ impl Legs {
 
     /// A leg that has our offer, or whose offer we answer.
     pub(super) fn add(&mut self, leg: LegId, who: &str, session: MediaSession) -> &mut PersonLeg {
+        self.insert(leg, who, LegMedia::Offered(Box::new(session)))
+    }
+
+    /// A leg of the device at this machine.
+    pub(super) fn add_here(&mut self, leg: LegId, who: &str, cradle: Cradle) -> &mut PersonLeg {
+        self.insert(leg, who, LegMedia::Here(cradle))
+    }
+
+    fn insert(&mut self, leg: LegId, who: &str, media: LegMedia) -> &mut PersonLeg {
         let entry = PersonLeg {
-            media: LegMedia::Offered(Box::new(session)),
+            media,
             ear: Arc::new(Mutex::new(self.heard.clone())),
             who: who.to_owned(),
             answered: false,
@@ -164,24 +176,20 @@ impl Legs {
         };
         l.media = match l.media {
             LegMedia::Offered(session) => {
-                let (handle, mut events) = session.start();
-                let ear = Arc::clone(&l.ear);
-                tokio::spawn(async move {
-                    while let Some(e) = events.recv().await {
-                        let to = lock(&ear).clone();
-                        let sent = if matches!(e, MediaEvent::Tick { .. }) {
-                            !matches!(to.try_send((leg, e)), Err(mpsc::error::TrySendError::Closed(_)))
-                        } else {
-                            to.send((leg, e)).await.is_ok()
-                        };
-                        if !sent {
-                            return;
-                        }
-                    }
-                });
+                let (handle, events) = session.start();
+                listen(leg, Arc::clone(&l.ear), events);
                 LegMedia::Running(handle)
             }
-            running => running,
+            LegMedia::Here(cradle) => {
+                let made = lock(&cradle).take();
+                if let Some((handle, events)) = made {
+                    listen(leg, Arc::clone(&l.ear), events);
+                    LegMedia::Running(handle)
+                } else {
+                    LegMedia::Here(cradle)
+                }
+            }
+            running @ LegMedia::Running(_) => running,
         };
         self.all.insert(leg, l);
     }
@@ -195,6 +203,23 @@ impl Legs {
         }
         Some(gone)
     }
+}
+
+/// Hands a leg's media events to the call it is of.
+fn listen(leg: LegId, ear: Ear, mut events: mpsc::Receiver<MediaEvent>) {
+    tokio::spawn(async move {
+        while let Some(e) = events.recv().await {
+            let to = lock(&ear).clone();
+            let sent = if matches!(e, MediaEvent::Tick { .. }) {
+                !matches!(to.try_send((leg, e)), Err(mpsc::error::TrySendError::Closed(_)))
+            } else {
+                to.send((leg, e)).await.is_ok()
+            };
+            if !sent {
+                return;
+            }
+        }
+    });
 }
 
 /// The next announcement that is rendered. Pends for ever when there is none; cancel-safe.
@@ -238,7 +263,7 @@ impl Drop for Routes {
     fn drop(&mut self) {
         for leg in &self.legs {
             // A call that ends as it should has no leg left; one that was lost by a defect leaves no telephone ringing.
-            let _ = self.shared.sip.bye(*leg);
+            let _ = self.shared.bye(*leg);
             lock(&self.shared.routes).remove(leg);
         }
     }

@@ -4,6 +4,7 @@ use super::desk::leg_end;
 use super::people::{LegMedia, OutsideLeg};
 use super::{Call, ToCall};
 use crate::desk::Outside;
+use crate::desktop::Rings;
 use anteroom_call::desk::{By, Command, DeskInput};
 use anteroom_call::leg::LegEnd;
 use anteroom_call::party::{Address, PersonId, Target};
@@ -52,7 +53,7 @@ impl Call {
                     .await
             }
             Address::Number(number) => self.dial_outside(leg, &number).await,
-            Address::Desktop => false,
+            Address::Desktop => self.dial_here(leg, target.who.as_str(), urgent),
         }
     }
 
@@ -78,6 +79,25 @@ impl Call {
             self.arrival.placed.as_ref().map(|p| p.name.clone())
         };
         self.send((leg, who), session, None, request)
+    }
+
+    /// Rings the device at this machine.
+    fn dial_here(&mut self, leg: LegId, who: &str, urgent: bool) -> bool {
+        let placed = self.arrival.placed.as_ref().map(|p| Pii::new(p.name.clone()));
+        let rings = Rings {
+            leg,
+            call: self.story.call(),
+            from: placed.unwrap_or_else(|| self.arrival.from.clone()),
+            urgent,
+            brief: self.brief(&self.desk.view()),
+        };
+        // Known before it is rung: its events come from another thread.
+        self.routes.add(leg, self.mailbox.clone());
+        let Some(cradle) = self.shared.ring_here(rings) else {
+            return false;
+        };
+        self.legs.add_here(leg, who, cradle);
+        true
     }
 
     /// Rings a number outside. Each leave is good for one call.
@@ -143,7 +163,7 @@ impl Call {
         let now = self.shared.clock.now();
         while let Some((_, leg)) = self.legs.next_end().filter(|(until, _)| *until <= now) {
             tracing::warn!(trace = %self.story.trace(), "a call outside has come to its limit");
-            let _ = self.shared.sip.bye(leg);
+            let _ = self.shared.bye(leg);
             if let Some(l) = self.legs.all.get_mut(&leg) {
                 l.outside = None;
             }
@@ -170,7 +190,7 @@ impl Call {
             SipEvent::Answer { sdp, .. } => {
                 if let Err(e) = self.answer_of(leg, &sdp) {
                     self.warn("a telephone's answer cannot be used", &e);
-                    let _ = self.shared.sip.bye(leg);
+                    let _ = self.shared.bye(leg);
                 }
             }
             SipEvent::Established { .. } => {
@@ -223,7 +243,7 @@ impl Call {
                 Err(MediaError::NoOffer) => handle.local_offer().and_then(|_| handle.remote_answer(sdp)),
                 taken => taken,
             },
-            None => Ok(()),
+            Some(LegMedia::Here(_)) | None => Ok(()),
         }
     }
 

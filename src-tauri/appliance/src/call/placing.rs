@@ -42,7 +42,8 @@ impl Call {
     /// Whether the answer waits for somebody else's.
     pub(super) fn answers_later(&self) -> bool {
         let placed = self.arrival.placed.as_ref();
-        self.arrival.offer.is_some() && placed.is_some_and(|p| !matches!(p.what, Placing::Told(_)))
+        (self.arrival.offer.is_some() || self.arrival.here)
+            && placed.is_some_and(|p| !matches!(p.what, Placing::Told(_)))
     }
 
     /// The time, and whether the clinic is open.
@@ -104,7 +105,7 @@ impl Call {
     /// Somebody answered: so is whoever placed the call.
     pub(super) async fn answer_placer(&mut self) {
         let Some(sdp) = self.unanswered.take() else { return };
-        if let Err(e) = self.shared.sip.answer(self.leg, sdp) {
+        if let Err(e) = self.shared.answer(self.leg, sdp) {
             // They gave up in this very moment; how is told by the event that is on its way here.
             return self.warn("whoever placed a call could not be answered", &e);
         }

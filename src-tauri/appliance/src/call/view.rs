@@ -101,7 +101,7 @@ impl Call {
     }
 
     /// What to know before answering, while anybody is rung or asked.
-    fn brief(&self, seen: &DeskView) -> Option<Brief> {
+    pub(super) fn brief(&self, seen: &DeskView) -> Option<Brief> {
         let rung = seen
             .attendees
             .iter()

@@ -4,19 +4,14 @@ use super::Dialled;
 use crate::call::{Arrival, Placed, Placing, ToCall};
 use crate::engine::{Engine, lock};
 use anteroom_call::desk::AdoptAs;
+use anteroom_call::party::{Address, PersonId, Target};
 use anteroom_reception::policy::Script;
 use anteroom_types::{CallId, LegId};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 impl Engine {
     /// `user` proved to be the caller.
-    pub(crate) fn dialled(
-        &self,
-        user: &str,
-        replaces: Option<LegId>,
-        mut arrival: Arrival,
-        count: &std::sync::Arc<watch::Sender<usize>>,
-    ) {
+    pub(crate) fn dialled(&self, user: &str, replaces: Option<LegId>, mut arrival: Arrival) {
         let shared = &self.shared;
         if let Some(old) = replaces {
             let to = lock(&shared.routes).get(&old).cloned();
@@ -25,7 +20,7 @@ impl Engine {
         let now = shared.clock.wall();
         let (open, _) = shared.clinic.open_state(now);
         let what = match shared.desk.dialled(&shared.sip, user, &arrival.to, now, open) {
-            Dialled::Receptionist => return self.admit(arrival, count),
+            Dialled::Receptionist => return self.admit(arrival),
             Dialled::Slot(slot) => {
                 let call = lock(&shared.desk.parking).at(slot);
                 return self.joins(self.mailbox(call), user, arrival, AdoptAs::Taker);
@@ -49,12 +44,12 @@ impl Engine {
                 })
             }
         };
-        let by = shared.desk.device(&shared.sip, user, arrival.source);
+        let by = self.device_of(user, &arrival);
         let name = lock(&shared.desk.people).name(by.who.as_str());
         // What a telephone says of itself is nobody's business: the call is its user's.
         arrival.from = by.who.as_str().into();
         arrival.placed = Some(Placed { by, name, what });
-        self.admit(arrival, count);
+        self.admit(arrival);
     }
 
     /// The telephone comes into a call that is there.
@@ -64,7 +59,7 @@ impl Engine {
         let Some(to) = to else {
             return self.turn_away(&arrival, 404);
         };
-        let target = shared.desk.device(&shared.sip, user, arrival.source);
+        let target = self.device_of(user, &arrival);
         // Before the call knows of it: what comes for the leg next comes after this.
         lock(&shared.routes).insert(leg, to.clone());
         let arrival = Box::new(arrival);
@@ -75,8 +70,21 @@ impl Engine {
         };
         if to.try_send(joins).is_err() {
             lock(&shared.routes).remove(&leg);
-            let _ = shared.sip.reject(leg, 404, None);
+            let _ = shared.reject(leg, 404, None);
         }
+    }
+
+    /// What `user` rings from.
+    fn device_of(&self, user: &str, arrival: &Arrival) -> Target {
+        let desk = &self.shared.desk;
+        if arrival.here {
+            let who = PersonId::new(lock(&desk.people).owner(user));
+            return Target {
+                who,
+                at: Address::Desktop,
+            };
+        }
+        desk.device(&self.shared.sip, user, arrival.source)
     }
 
     fn mailbox(&self, call: Option<CallId>) -> Option<mpsc::Sender<ToCall>> {
@@ -85,7 +93,7 @@ impl Engine {
 
     fn turn_away(&self, arrival: &Arrival, status: u16) {
         let retry = (status == 503).then_some(self.shared.config.sip.retry_after_s);
-        if let Err(e) = self.shared.sip.reject(arrival.leg, status, retry) {
+        if let Err(e) = self.shared.reject(arrival.leg, status, retry) {
             tracing::warn!(error = %e, "a call of a telephone of ours could not be refused");
         }
     }

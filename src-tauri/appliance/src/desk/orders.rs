@@ -28,6 +28,11 @@ fn random(n: usize) -> String {
         .collect()
 }
 
+/// A password that nobody can guess.
+pub(super) fn secret() -> String {
+    random(PASSWORD_CHARS)
+}
+
 fn refused(status: u16, code: &str, message: &str, hint: &str) -> ApiError {
     ApiError::new(status, code, message, hint)
 }

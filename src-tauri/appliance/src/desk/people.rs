@@ -19,7 +19,7 @@ struct One {
     digests: SipUser,
     /// The class of rights for calls outside; none without.
     class: Option<String>,
-    /// Made for a browser's session, not kept in the store; and whose it is, if it is somebody's.
+    /// Made for a browser's session or for the device at this machine, not kept in the store; and whose it is, if it is somebody's.
     browser: bool,
     of: Option<String>,
     ringing: BTreeSet<CallId>,
@@ -32,7 +32,20 @@ struct One {
 pub(crate) struct People {
     all: BTreeMap<String, One>,
     browsers: Vec<String>,
+    /// The device at this machine: whose it is, its name, and whether that person is one only while it is there.
+    desktop: Option<DesktopOf>,
 }
+
+#[derive(Debug)]
+struct DesktopOf {
+    user: String,
+    name: String,
+    made: bool,
+}
+
+/// What the front desk is called by when nobody in particular sits at this machine, and its name for others.
+const DESKTOP_USER: &str = "desktop";
+const DESKTOP_NAME: &str = "Front desk";
 
 impl People {
     /// Takes what the store knows, keeping who is on the telephone now.
@@ -94,6 +107,48 @@ impl People {
         );
     }
 
+    /// Makes the device at this machine a telephone, of `of` or of the front desk; gives whose. None when there is nobody
+    /// of that name.
+    pub(crate) fn add_desktop(&mut self, of: Option<&str>, name: &str, realm: &str) -> Option<String> {
+        let user = match of {
+            Some(user) => self.all.contains_key(user).then(|| user.to_owned())?,
+            None => {
+                let numbered = (2..).map(|n| format!("{DESKTOP_USER}-{n}"));
+                let mut names = std::iter::once(DESKTOP_USER.to_owned()).chain(numbered);
+                names.find(|n| !self.all.contains_key(n))?
+            }
+        };
+        if of.is_none() {
+            let last = self.all.values().map(|o| o.rings).max().unwrap_or(0).max(1);
+            let one = One {
+                name: DESKTOP_NAME.into(),
+                rings: last,
+                // Nobody is told this password: no telephone registers as it.
+                digests: SipUser::new(user.clone(), realm, &super::orders::secret()),
+                class: None,
+                browser: true,
+                of: None,
+                ringing: BTreeSet::new(),
+                talking: BTreeSet::new(),
+                idle_since: None,
+            };
+            self.all.insert(user.clone(), one);
+        }
+        self.desktop = Some(DesktopOf {
+            user: user.clone(),
+            name: name.to_owned(),
+            made: of.is_none(),
+        });
+        Some(user)
+    }
+
+    /// The device at this machine is no telephone any more.
+    pub(crate) fn remove_desktop(&mut self) {
+        if let Some(d) = self.desktop.take().filter(|d| d.made) {
+            self.all.remove(&d.user);
+        }
+    }
+
     /// Who may register.
     pub(crate) fn sip_users(&self) -> Vec<SipUser> {
         self.all.values().map(|o| o.digests.clone()).collect()
@@ -139,14 +194,18 @@ impl People {
             .collect()
     }
 
-    /// The only browser there is, for an order of nobody in particular.
+    /// The only handset there is, a browser or the device at this machine, for an order of nobody in particular.
     pub(crate) fn only_browser(&self, contacts: &[Contact]) -> Vec<Target> {
         let mut here = contacts.iter().filter(|c| c.websocket);
-        match (here.next(), here.next()) {
-            (Some(c), None) => {
+        match (here.next(), here.next(), &self.desktop) {
+            (Some(c), None, None) => {
                 let who = self.owner(&c.user);
                 vec![Target::contact(&PersonId::new(who), c.id.0)]
             }
+            (None, None, Some(d)) => vec![Target {
+                who: PersonId::new(&d.user),
+                at: Address::Desktop,
+            }],
             _ => Vec::new(),
         }
     }
@@ -161,17 +220,23 @@ impl People {
         self.all.get(user).and_then(|o| o.of.as_deref()).unwrap_or(user)
     }
 
+    fn desktop_of(&self, user: &str) -> Option<&DesktopOf> {
+        self.desktop.as_ref().filter(|d| d.user == user)
+    }
+
     fn devices(&self, user: &str, contacts: &[Contact]) -> Vec<Address> {
         contacts
             .iter()
             .filter(|c| self.owner(&c.user) == user)
             .map(|c| Address::Contact(c.id.0))
+            .chain(self.desktop_of(user).map(|_| Address::Desktop))
             .collect()
     }
 
-    /// Who is in the ring group.
+    /// Whose telephones show the desk's messages: the ring group, but for who is no telephone that registers.
     pub(crate) fn group(&self) -> Vec<String> {
-        let group = self.all.iter().filter(|(_, o)| o.rings > 0);
+        let made = |user: &String| self.desktop.as_ref().is_some_and(|d| d.made && d.user == *user);
+        let group = self.all.iter().filter(|(user, o)| o.rings > 0 && !made(user));
         group.map(|(user, _)| user.clone()).collect()
     }
 
@@ -224,6 +289,11 @@ impl People {
                         name: c.user_agent.clone().unwrap_or_else(|| "telephone".into()),
                         online: true,
                     })
+                    .chain(self.desktop_of(user).map(|d| Device {
+                        kind: DeviceKind::Desktop,
+                        name: d.name.clone(),
+                        online: true,
+                    }))
                     .collect();
                 let state = if !o.talking.is_empty() {
                     PersonState::Talking
