@@ -3,9 +3,9 @@
 use crate::args;
 use crate::demo_desk::{self, DeskProgram, Handover};
 use crate::out::{Exit, Outcome, Problem, json, line};
-use crate::serve::Running;
 use anteroom_api::{LiveBody, LiveEvent};
 use anteroom_appliance::{Config, Place, demo_call, knowledge, sample_knowledge, tools, users};
+use anteroom_host::Running;
 use anteroom_sim::{CallReport, Script, ring};
 use anteroom_types::{
     CallEvent, CallId, Decision, DecisionRecord, EntryRef, EventKind, Side, TaskKind, TurnId,

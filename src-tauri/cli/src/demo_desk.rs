@@ -4,8 +4,8 @@
 //! object a line what it does (`ui/demo/desk.mjs`).
 
 use crate::out::Problem;
-use crate::serve::Running;
 use anteroom_appliance::demo_call;
+use anteroom_host::Running;
 use anteroom_sim::{CallReport, Phone, Script, Step, ring};
 use anteroom_types::{CallEvent, DeskFact, EventKind, RATE_HZ};
 use serde::{Deserialize, Serialize};

@@ -15,7 +15,6 @@ mod out;
 mod records;
 mod serve;
 mod users;
-mod web_engine;
 
 use args::{Cli, Command};
 use clap::Parser as _;

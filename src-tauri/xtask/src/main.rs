@@ -19,10 +19,11 @@ cargo xtask TASK
 
   setup            install what is missing: Debian packages, tools, models, the page
   demo [ARGS]      a scripted caller rings the sample clinic; ARGS go to `anteroom demo` (--once, --json)
-  test [PART...]   every check and test, or only the parts named: lint doc deny ui rust fuzz e2e
+  test [PART...]   every check and test, or only the parts named: lint doc deny ui rust fuzz e2e desktop
   bench NAME [--json]
                    measure: answer turn stt stt-wer vad embed search commit memory, or all; relay delay
   run [ARGS]       set up, build, and run `anteroom ARGS`
+  desktop [ARGS]   set up, build, and run the desktop program
 
 Builds go to $CARGO_TARGET_DIR, or to the home cache (anteroom/target) when that is not set.
 ";
@@ -40,6 +41,7 @@ fn main() {
             Some((first, rest)) => anteroom(first, rest),
             None => anteroom("--help", &[]),
         },
+        "desktop" => desktop(rest),
         "test" => test::parts(rest),
         "help" | "--help" | "-h" => {
             println!("{HELP}");
@@ -64,9 +66,33 @@ fn demo(rest: &[String]) -> Result<(), Fail> {
 fn anteroom(sub: &str, rest: &[String]) -> Result<(), Fail> {
     say("building anteroom (the first build takes some minutes; whisper.cpp is part of it)");
     // With the workspace's features, so that what the tests have built serves here as well.
-    cargo(&["build", "--quiet", "--workspace", "--bin", "anteroom"]).run()?;
+    cargo(&[
+        "build",
+        "--quiet",
+        "--workspace",
+        "--exclude",
+        "anteroom-desktop",
+        "--bin",
+        "anteroom",
+    ])
+    .run()?;
     Cmd::new(run::target_dir().join("debug").join("anteroom"))
         .arg(sub)
+        .args(rest)
+        .dir(run::root())
+        .env("ANTEROOM_MODELS", setup::models_dir())
+        .run()
+}
+
+/// Sets up what a window needs, builds the desktop program and hands over to it.
+fn desktop(rest: &[String]) -> Result<(), Fail> {
+    setup::for_running()?;
+    setup::for_desktop()?;
+    say(
+        "building the desktop program (the first build takes some minutes; WebKit's bindings are part of it)",
+    );
+    cargo(&["build", "--quiet", "--package", "anteroom-desktop"]).run()?;
+    Cmd::new(run::target_dir().join("debug").join("anteroom-desktop"))
         .args(rest)
         .dir(run::root())
         .env("ANTEROOM_MODELS", setup::models_dir())

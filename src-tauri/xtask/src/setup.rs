@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// To build: CMake and libclang for whisper.cpp and its bindings, OpenSSL for SQLCipher, Opus.
+/// To build: CMake and libclang for whisper.cpp and its bindings, OpenSSL for SQLCipher, Opus, ALSA for the headset.
 const BUILD: &[&str] = &[
     "cmake",
     "g++",
@@ -15,6 +15,7 @@ const BUILD: &[&str] = &[
     "libclang-dev",
     "libssl-dev",
     "libopus-dev",
+    "libasound2-dev",
     "git",
 ];
 /// To run: the speech synthesiser, and Python to fetch the models that PyPI wheels carry.
@@ -37,6 +38,20 @@ const TEST: &[&str] = &[
     "kamailio",
     "kamailio-websocket-modules",
     "procps",
+    "pulseaudio",
+    "pulseaudio-utils",
+];
+/// For the desktop program: WebKit and what Tauri builds against; to test it, a screen without a screen.
+const DESKTOP: &[&str] = &[
+    "libwebkit2gtk-4.1-dev",
+    "libayatana-appindicator3-dev",
+    "librsvg2-dev",
+    "libxdo-dev",
+    "xvfb",
+    "xauth",
+    "x11-apps",
+    "xdotool",
+    "imagemagick",
 ];
 
 /// Tools from PyPI wheels: prebuilt, pinned.
@@ -61,7 +76,8 @@ pub(crate) fn tools_bin() -> PathBuf {
 /// Everything.
 pub(crate) fn all() -> Result<(), Fail> {
     for_demo()?;
-    for_testing()
+    for_testing()?;
+    for_desktop()
 }
 
 /// What the demo and the command line need.
@@ -81,6 +97,11 @@ pub(crate) fn for_demo() -> Result<(), Fail> {
 pub(crate) fn for_testing() -> Result<(), Fail> {
     apt(&[DESK, TEST].concat())?;
     tools()
+}
+
+/// What the desktop program and its test need on top.
+pub(crate) fn for_desktop() -> Result<(), Fail> {
+    apt(DESKTOP)
 }
 
 fn apt(wanted: &[&str]) -> Result<(), Fail> {

@@ -14,7 +14,15 @@ const PARTS: &[Part] = &[
     ("e2e", "the page and the handset in real browsers", e2e),
     ("fuzz", "fuzz targets, a minute each", fuzz),
     ("rust", "every Rust test", rust),
+    (
+        "desktop",
+        "the desktop program: clippy, its window, a call by its headset",
+        desktop,
+    ),
 ];
+
+/// Everything but the desktop program, which has a part of its own: it alone needs WebKit.
+const WITHOUT_WINDOW: [&str; 3] = ["--workspace", "--exclude", "anteroom-desktop"];
 
 /// Runs the parts named, or all.
 pub(crate) fn parts(names: &[String]) -> Result<(), Fail> {
@@ -44,20 +52,39 @@ pub(crate) fn parts(names: &[String]) -> Result<(), Fail> {
 
 fn lint() -> Result<(), Fail> {
     cargo(&["fmt", "--all", "--check"]).run()?;
+    cargo(&["clippy", "--quiet"])
+        .args(WITHOUT_WINDOW)
+        .args(["--all-targets", "--", "-D", "warnings"])
+        .run()
+}
+
+/// Builds it, looks at it as the other parts look at the rest, and shows its window on a screen of its own.
+fn desktop() -> Result<(), Fail> {
+    setup::for_desktop()?;
+    let of = ["--quiet", "--package", "anteroom-desktop"];
+    cargo(&["clippy"])
+        .args(of)
+        .args(["--all-targets", "--", "-D", "warnings"])
+        .run()?;
+    cargo(&["doc", "--no-deps"])
+        .args(of)
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .run()?;
     cargo(&[
-        "clippy",
-        "--quiet",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "-D",
-        "warnings",
+        "nextest",
+        "run",
+        "--package",
+        "anteroom-desktop",
+        "--show-progress",
+        "none",
     ])
+    .env("ANTEROOM_MODELS", setup::models_dir())
     .run()
 }
 
 fn doc() -> Result<(), Fail> {
-    cargo(&["doc", "--quiet", "--workspace", "--no-deps"])
+    cargo(&["doc", "--quiet", "--no-deps"])
+        .args(WITHOUT_WINDOW)
         .env("RUSTDOCFLAGS", "-D warnings")
         .run()
 }
@@ -88,7 +115,9 @@ fn ui() -> Result<(), Fail> {
 
 fn e2e() -> Result<(), Fail> {
     let example = "scripted_call";
-    cargo(&["build", "--quiet", "--workspace", "--example", example]).run()?;
+    cargo(&["build", "--quiet", "--example", example])
+        .args(WITHOUT_WINDOW)
+        .run()?;
     for test in ["e2e/run.mjs", "e2e/handset.mjs"] {
         Cmd::new("node")
             .arg(test)
@@ -100,7 +129,9 @@ fn e2e() -> Result<(), Fail> {
             .run()?;
     }
     // The handset against the appliance itself, with a telephone as the caller.
-    cargo(&["build", "--quiet", "--workspace", "--bin", "anteroom"]).run()?;
+    cargo(&["build", "--quiet", "--bin", "anteroom"])
+        .args(WITHOUT_WINDOW)
+        .run()?;
     Cmd::new("node")
         .arg("e2e/appliance.mjs")
         .dir(root().join("ui"))
@@ -118,18 +149,12 @@ fn fuzz() -> Result<(), Fail> {
 }
 
 fn rust() -> Result<(), Fail> {
-    cargo(&["test", "--quiet", "--workspace", "--doc"]).run()?;
+    cargo(&["test", "--quiet", "--doc"]).args(WITHOUT_WINDOW).run()?;
     nextest().run()
 }
 
 fn nextest() -> Cmd {
-    cargo(&[
-        "nextest",
-        "run",
-        "--workspace",
-        "--no-fail-fast",
-        "--show-progress",
-        "none",
-    ])
-    .env("ANTEROOM_MODELS", setup::models_dir())
+    cargo(&["nextest", "run", "--no-fail-fast", "--show-progress", "none"])
+        .args(WITHOUT_WINDOW)
+        .env("ANTEROOM_MODELS", setup::models_dir())
 }

@@ -40,9 +40,14 @@ const ARROWS: &[(&str, &[&str])] = &[
             "documents",
         ],
     ),
+    // Sound devices and calls do not know each other; the handset joins them, and is all that does.
+    ("sound", &["types"]),
+    ("handset", &["types", "api", "appliance", "sound"]),
+    ("host", &["types", "api", "appliance", "web"]),
+    ("desktop", &["types", "api", "appliance", "handset", "host"]),
     // A scripted caller is a telephone of its own: it needs signalling and media, nothing of ours above them.
     ("sim", &["types", "sip", "media"]),
-    ("cli", &["types", "api", "appliance", "web", "sim"]),
+    ("cli", &["types", "api", "appliance", "host", "web", "sim"]),
     // The benchmarks look at each part from outside, and measure some by themselves.
     (
         "bench",
@@ -78,6 +83,9 @@ const KNOWN_ONLY_BY: &[(&str, &str)] = &[
     ("rusqlite", "store"),
     ("sqlite-vec", "store"),
     ("axum", "web"),
+    ("cpal", "sound"),
+    ("aec3", "sound"),
+    ("nnnoiseless", "sound"),
     ("tauri", "desktop"),
 ];
 
