@@ -58,11 +58,32 @@ impl Baresip {
         Self::with_account(dir, user, codec, &account)
     }
 
+    /// A telephone that registers nowhere, with parameters of its own for its account.
+    pub fn caller(dir: &Path, user: &str, codec: Codec, parameters: &str) -> Self {
+        let account = format!(
+            "<sip:{user}@127.0.0.1>;regint=0;audio_codecs={}{parameters}\n",
+            codec.name
+        );
+        Self::with_account(dir, user, codec, &account)
+    }
+
     /// A telephone of a member of staff: it registers at `registrar`, a host and port with parameters if need be, and
     /// answers by itself.
     pub fn at_desk(dir: &Path, user: &str, password: &str, registrar: &str, codec: Codec) -> Self {
+        Self::registered(dir, user, password, registrar, codec, "")
+    }
+
+    /// The same, with parameters of its own for its account.
+    pub fn registered(
+        dir: &Path,
+        user: &str,
+        password: &str,
+        registrar: &str,
+        codec: Codec,
+        parameters: &str,
+    ) -> Self {
         let account = format!(
-            "<sip:{user}@{registrar}>;auth_user={user};auth_pass={password};regint=60;answermode=auto;audio_codecs={}\n",
+            "<sip:{user}@{registrar}>;auth_user={user};auth_pass={password};regint=60;answermode=auto;audio_codecs={}{parameters}\n",
             codec.name
         );
         let phone = Self::with_account(dir, user, codec, &account);
@@ -105,7 +126,7 @@ impl Baresip {
         let config = format!(
             "poll_method epoll\nsip_listen {at}\nnet_interface 127.0.0.1\n\
              audio_source aufile,{dir}/quiet.wav\naudio_player aubridge,nowhere\n\
-             rtp_timeout 0\nmodule_path {modules}\nmodule stdio.so\nmodule g711.so\nmodule opus.so\n\
+             rtp_timeout 0\nmodule_path {modules}\nsip_verify_server no\nmodule stdio.so\nmodule g711.so\nmodule opus.so\nmodule srtp.so\n\
              module aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule_app account.so\nmodule_app menu.so\n",
             dir = dir.display(),
             modules = modules.display()
@@ -146,6 +167,15 @@ impl Baresip {
     pub fn until_it_says(&self, what: &str) {
         eventually(&format!("baresip says '{what}':\n{}", self.log()), || {
             self.log().contains(what).then_some(())
+        });
+    }
+
+    /// Waits until the other side has pressed a key.
+    pub fn until_it_got_key(&self, key: char) {
+        eventually(&format!("baresip gets the key {key}:\n{}", self.log()), || {
+            let log = self.log().to_lowercase();
+            let told = |l: &str| (l.contains("dtmf") || l.contains("event")) && l.contains(&format!("'{key}'"));
+            log.lines().any(told).then_some(())
         });
     }
 
@@ -232,6 +262,15 @@ impl Baresip {
             let heard = self.heard();
             let last = heard.get(heard.len().checked_sub(self.codec.rate as usize / 5)?..)?;
             (purity(last, hz, self.codec.rate as f32) > 0.8).then_some(())
+        });
+    }
+
+    /// Waits until it hears no tone of `hz`, for a fifth of a second.
+    pub fn until_it_hears_no(&self, hz: f32) {
+        eventually(&format!("no tone of {hz} Hz is heard"), || {
+            let heard = self.heard();
+            let last = heard.get(heard.len().checked_sub(self.codec.rate as usize / 5)?..)?;
+            (purity(last, hz, self.codec.rate as f32) < 0.2).then_some(())
         });
     }
 

@@ -8,6 +8,7 @@
 
 mod appliance;
 pub mod baresip;
+pub mod peers;
 pub mod raw;
 pub mod record;
 pub mod sipp;
