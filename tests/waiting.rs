@@ -6,6 +6,7 @@ use serde_json::json;
 use std::path::Path;
 use support::baresip::{Baresip, PCMU};
 use support::record::Record;
+use support::sipp::Sipp;
 use support::{Appliance, Settings};
 
 const CALLER_HZ: f32 = 440.0;
@@ -99,9 +100,9 @@ fn a_caller_in_the_queue_asks_to_be_rung_back_and_one_who_gives_up_is_too() {
 }
 
 #[test]
-fn a_caller_whom_nobody_answers_leaves_a_message() {
+fn a_caller_whom_nobody_answers_leaves_a_message_and_the_lamps_tell_of_it() {
     let dir = tempfile::tempdir().unwrap();
-    add(dir.path(), "201");
+    let password = add(dir.path(), "201");
     let a = without_receptionist(dir.path(), "");
     let mut caller = Baresip::start(dir.path(), "caller", PCMU);
     caller.ring(&a.desk());
@@ -118,6 +119,12 @@ fn a_caller_whom_nobody_answers_leaves_a_message() {
     assert!(!call.0["recording"].is_null(), "{story}");
     // What was said is its transcript.
     assert!(call.heard()[0].contains("date of birth"), "{story}");
+    // A telephone of the desk that registers is told that a message waits.
+    let login = ["-s", "201", "-au", "201", "-ap", &password, "-m", "1"];
+    let how = ["-trace_msg", "-oocsn", "ooc_default"];
+    let told = Sipp::start(dir.path(), "lamp", a.sip, None, &[&login[..], &how].concat()).messages();
+    assert!(told.contains("Messages-Waiting: yes"), "{told}");
+    assert!(told.contains("Voice-Message: 1/0"), "{told}");
     caller.hang_up();
     a.stop();
 }

@@ -15,6 +15,10 @@ use std::time::Duration;
 pub struct Settings<'a> {
     /// For `[sip]`.
     pub sip: &'a str,
+    /// Something to listen on besides UDP and TCP, such as `tls:127.0.0.1:0`.
+    pub listen: Option<&'a str>,
+    /// Whether it answers telephones of its own and trunks alone, as a clinic's does.
+    pub strict: bool,
     /// For `[media]`.
     pub media: &'a str,
     /// Whole sections of their own.
@@ -32,11 +36,12 @@ impl Settings<'_> {
         } else {
             String::new()
         };
+        let more = self.listen.map(|l| format!(", \"{l}\"")).unwrap_or_default();
         let text = format!(
-            "{clinic}[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"]\nallow_direct = true\n\
+            "{clinic}[sip]\nlisten = [\"udp:127.0.0.1:0\", \"tcp:127.0.0.1:0\"{more}]\nallow_direct = {}\n\
              rate_per_source_per_s = 5000\n{}\n[media]\nports = \"{first}-{last}\"\n{}\n\
              [web]\nlisten = \"127.0.0.1:0\"\n{}\n",
-            self.sip, self.media, self.more
+            !self.strict, self.sip, self.media, self.more
         );
         std::fs::write(dir.join("anteroom.toml"), text).expect("the folder can be written");
     }
@@ -102,6 +107,8 @@ pub struct Appliance {
     pub sip: SocketAddr,
     /// Where it answers TCP.
     pub sip_tcp: SocketAddr,
+    /// Where it answers TLS, if it does.
+    pub sip_tls: Option<SocketAddr>,
     /// Where its page is.
     pub web: SocketAddr,
     cookie: RefCell<Option<String>>,
@@ -157,14 +164,15 @@ impl Appliance {
             panic!("anteroom serve did not become ready: {text}");
         };
         let ready: Value = serde_json::from_str(&line).expect("JSON");
-        let sip = |transport: &str| {
+        let listens = |transport: &str| {
             let all = ready["sip"].as_array().expect("addresses");
             let found = all
                 .iter()
                 .filter_map(Value::as_str)
                 .find_map(|s| s.strip_prefix(transport));
-            found.expect("listens").parse().expect("an address")
+            found.map(|s| s.parse().expect("an address"))
         };
+        let sip = |transport: &str| listens(transport).expect("listens");
         let web = ready["web"].as_str().expect("a page");
         let web = web
             .trim_start_matches("http://")
@@ -176,6 +184,7 @@ impl Appliance {
         Self {
             sip: sip("udp:"),
             sip_tcp: sip("tcp:"),
+            sip_tls: listens("tls:"),
             web,
             child: RefCell::new(child),
             cookie: RefCell::default(),

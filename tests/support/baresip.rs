@@ -1,6 +1,6 @@
 //! A real telephone: baresip, whose microphone and earpiece are files.
 
-use super::eventually;
+use super::{eventually, eventually_or};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -58,11 +58,32 @@ impl Baresip {
         Self::with_account(dir, user, codec, &account)
     }
 
+    /// A telephone that registers nowhere, with parameters of its own for its account.
+    pub fn caller(dir: &Path, user: &str, codec: Codec, parameters: &str) -> Self {
+        let account = format!(
+            "<sip:{user}@127.0.0.1>;regint=0;audio_codecs={}{parameters}\n",
+            codec.name
+        );
+        Self::with_account(dir, user, codec, &account)
+    }
+
     /// A telephone of a member of staff: it registers at `registrar`, a host and port with parameters if need be, and
     /// answers by itself.
     pub fn at_desk(dir: &Path, user: &str, password: &str, registrar: &str, codec: Codec) -> Self {
+        Self::registered(dir, user, password, registrar, codec, "")
+    }
+
+    /// The same, with parameters of its own for its account.
+    pub fn registered(
+        dir: &Path,
+        user: &str,
+        password: &str,
+        registrar: &str,
+        codec: Codec,
+        parameters: &str,
+    ) -> Self {
         let account = format!(
-            "<sip:{user}@{registrar}>;auth_user={user};auth_pass={password};regint=60;answermode=auto;audio_codecs={}\n",
+            "<sip:{user}@{registrar}>;auth_user={user};auth_pass={password};regint=60;answermode=auto;audio_codecs={}{parameters}\n",
             codec.name
         );
         let phone = Self::with_account(dir, user, codec, &account);
@@ -105,7 +126,7 @@ impl Baresip {
         let config = format!(
             "poll_method epoll\nsip_listen {at}\nnet_interface 127.0.0.1\n\
              audio_source aufile,{dir}/quiet.wav\naudio_player aubridge,nowhere\n\
-             rtp_timeout 0\nmodule_path {modules}\nmodule stdio.so\nmodule g711.so\nmodule opus.so\n\
+             rtp_timeout 0\nmodule_path {modules}\nsip_verify_server no\nmodule stdio.so\nmodule g711.so\nmodule opus.so\nmodule srtp.so\n\
              module aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule_app account.so\nmodule_app menu.so\n",
             dir = dir.display(),
             modules = modules.display()
@@ -144,8 +165,17 @@ impl Baresip {
     }
 
     pub fn until_it_says(&self, what: &str) {
-        eventually(&format!("baresip says '{what}':\n{}", self.log()), || {
+        eventually_or(|| format!("baresip says '{what}':\n{}", self.log()), || {
             self.log().contains(what).then_some(())
+        });
+    }
+
+    /// Waits until the other side has pressed a key.
+    pub fn until_it_got_key(&self, key: char) {
+        eventually_or(|| format!("baresip gets the key {key}:\n{}", self.log()), || {
+            let log = self.log().to_lowercase();
+            let told = |l: &str| (l.contains("dtmf") || l.contains("event")) && l.contains(&format!("'{key}'"));
+            log.lines().any(told).then_some(())
         });
     }
 
@@ -188,11 +218,14 @@ impl Baresip {
         self.command(&format!("ausrc aufile,{}", file.display()));
     }
 
-    /// What it heard so far, one channel; it is written as it is heard.
+    /// What it heard since it was called, or since it was last held, one channel; it is written as it is heard.
     pub fn heard(&self) -> Vec<i16> {
+        // It begins another when it goes on after a hold.
+        let changed = |f: &PathBuf| std::fs::metadata(f).and_then(|m| m.modified()).ok();
         let file = super::files_below(&self.dir)
             .into_iter()
-            .find(|f| f.to_string_lossy().ends_with("-dec.wav"));
+            .filter(|f| f.to_string_lossy().ends_with("-dec.wav"))
+            .max_by_key(changed);
         let Some(bytes) = file.and_then(|f| std::fs::read(f).ok()).filter(|b| b.len() > 44) else {
             return Vec::new();
         };
@@ -232,6 +265,15 @@ impl Baresip {
             let heard = self.heard();
             let last = heard.get(heard.len().checked_sub(self.codec.rate as usize / 5)?..)?;
             (purity(last, hz, self.codec.rate as f32) > 0.8).then_some(())
+        });
+    }
+
+    /// Waits until it hears no tone of `hz`, for a fifth of a second.
+    pub fn until_it_hears_no(&self, hz: f32) {
+        eventually(&format!("no tone of {hz} Hz is heard"), || {
+            let heard = self.heard();
+            let last = heard.get(heard.len().checked_sub(self.codec.rate as usize / 5)?..)?;
+            (purity(last, hz, self.codec.rate as f32) < 0.2).then_some(())
         });
     }
 

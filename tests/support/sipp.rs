@@ -19,6 +19,14 @@ pub struct Sipp {
 impl Sipp {
     /// Starts `scenario` against `to`. `clip` is what its callers say, again and again with pauses of six seconds.
     pub fn start(dir: &Path, scenario: &str, to: SocketAddr, clip: Option<&str>, args: &[&str]) -> Self {
+        // For its media and for its control socket.
+        let port = free_ports();
+        let (media, control) = (port.to_string(), (port + 1).to_string());
+        let ours = ["-i", "127.0.0.1", "-mi", "127.0.0.1", "-mp", &media, "-ci", "127.0.0.1", "-cp", &control];
+        Self::run(dir, scenario, Some(to), clip, &[&ours, args].concat())
+    }
+
+    fn run(dir: &Path, scenario: &str, to: Option<SocketAddr>, clip: Option<&str>, args: &[&str]) -> Self {
         super::needs("sipp");
         let run = tempfile::Builder::new()
             .prefix(&format!("sipp-{scenario}-"))
@@ -31,14 +39,10 @@ impl Sipp {
         if let Some(clip) = clip {
             std::fs::write(run.join("caller.ul"), mu_law(clip)).expect("written");
         }
-        // For its media and for its control socket.
-        let port = free_ports();
         let out = |name: &str| File::create(run.join(name)).expect("a file");
         let child = Command::new("sipp")
-            .arg(to.to_string())
-            .args(["-sf", "scenario.xml", "-i", "127.0.0.1", "-mi", "127.0.0.1"])
-            .args(["-mp", &port.to_string()])
-            .args(["-ci", "127.0.0.1", "-cp", &(port + 1).to_string()])
+            .args(to.map(|to| to.to_string()))
+            .args(["-sf", "scenario.xml"])
             .args(["-timeout", "200s", "-timeout_error", "-nostdin", "-trace_err"])
             .args(args)
             .current_dir(&run)
@@ -52,6 +56,14 @@ impl Sipp {
             dir: run,
             scenario: scenario.to_owned(),
         }
+    }
+
+    /// Starts `scenario` as one who is rung once, at an address and port. It echoes the audio it gets.
+    pub fn answering(dir: &Path, scenario: &str, ip: &str, port: u16) -> Self {
+        let media = free_ports();
+        let (port, media) = (port.to_string(), media.to_string());
+        let args = ["-i", ip, "-p", &port, "-mi", "127.0.0.1", "-mp", &media, "-rtp_echo", "-m", "1"];
+        Self::run(dir, scenario, None, None, &args)
     }
 
     /// Whether it still runs.
@@ -75,6 +87,15 @@ impl Sipp {
         let sent = last.lines().filter_map(|l| l.split_once("---------->"));
         sent.filter_map(|(_, figures)| figures.split_whitespace().nth(1)?.parse::<u32>().ok())
             .sum()
+    }
+
+    /// Waits like [`Self::succeeds`] and gives every message it sent or got; start it with `-trace_msg`.
+    pub fn messages(self) -> String {
+        let dir = self.dir.clone();
+        self.succeeds();
+        let traces = super::files_below(&dir).into_iter();
+        let traces = traces.filter(|f| f.to_string_lossy().ends_with("_messages.log"));
+        traces.map(|f| std::fs::read_to_string(f).unwrap_or_default()).collect()
     }
 
     /// What it wrote about errors, and the end of its screen.

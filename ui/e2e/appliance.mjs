@@ -2,18 +2,20 @@
 // browser answers, and each end's tone is looked for at the other. `ANTEROOM_BIN=program` names the `anteroom` to test, and
 // `ANTEROOM_MODELS` its models; `ANTEROOM_SHOTS=1` keeps pictures.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
 import { SHOTS, launch, layOver, watch } from './browser.mjs';
-import { ring } from './telephone.mjs';
+import { desk, ring } from './telephone.mjs';
 import { holdConnections, receivedDb, toneFile } from './tone.mjs';
 
 const HANDSET_HZ = 700;
 const CALLER_HZ = 1_100;
+const ROOM_HZ = 1_500;
 const QUIET_DB = -75;
 const HEARD_DB = -55;
 /** Of what a telephone hears in a second. The tone comes and goes. */
@@ -23,14 +25,40 @@ const PATIENCE_MS = 20_000;
 const program = process.env.ANTEROOM_BIN;
 if (program === undefined) throw new Error('set ANTEROOM_BIN to the anteroom program');
 const dir = await mkdtemp(join(tmpdir(), 'anteroom-appliance-'));
-const sip = await new Promise((done) => {
-  const probe = createSocket('udp4').bind(0, '127.0.0.1', () => {
-    const { port } = probe.address();
-    probe.close(() => done(port));
+const freePort = () =>
+  new Promise((done) => {
+    const probe = createSocket('udp4').bind(0, '127.0.0.1', () => {
+      const { port } = probe.address();
+      probe.close(() => done(port));
+    });
   });
-});
-await writeFile(join(dir, 'config.toml'), `[sip]\nlisten = ["udp:127.0.0.1:${sip}"]\nallow_direct = true\n\n[web]\nlisten = "127.0.0.1:0"\n`);
-const appliance = spawn(program, ['serve', '--data', join(dir, 'data'), '--config', join(dir, 'config.toml'), '--json'], {
+const [sip, turnPort] = [await freePort(), await freePort()];
+const SECRET = 'sample-secret';
+await writeFile(join(dir, 'turn.secret'), SECRET, { mode: 0o600 });
+const settings = [
+  '[sip]',
+  `listen = ["udp:127.0.0.1:${sip}"]`,
+  'allow_direct = true',
+  '[web]',
+  'listen = "127.0.0.1:0"',
+  '[[desk.ice]]',
+  `url = "turn:127.0.0.1:${turnPort}"`,
+  `secret_file = "${join(dir, 'turn.secret')}"`,
+];
+await writeFile(join(dir, 'config.toml'), settings.join('\n'));
+const turn = spawn(
+  'turnserver',
+  [
+    ...['-n', '--no-cli', '--no-tls', '--no-dtls', '--no-rfc5780', '--log-file', 'stdout', '--allow-loopback-peers'],
+    ...['--listening-ip', '127.0.0.1', '--relay-ip', '127.0.0.1', '--listening-port', `${turnPort}`],
+    ...['--use-auth-secret', '--static-auth-secret', SECRET, '--realm', 'clinic.invalid', '--pidfile', '', '--userdb', '/dev/null'],
+  ],
+  { cwd: dir, stdio: 'ignore' },
+);
+const turnGone = new Promise((done) => turn.once('exit', done));
+const places = ['--data', join(dir, 'data'), '--config', join(dir, 'config.toml')];
+const { stdout: added } = await promisify(execFile)(program, ['users', 'add', '301', '--name', 'Room one', '--rings', '0', '--json', ...places]);
+const appliance = spawn(program, ['serve', ...places, '--json'], {
   stdio: ['ignore', 'pipe', 'inherit'],
 });
 const stopped = new Promise((done) => appliance.once('exit', done));
@@ -70,9 +98,9 @@ async function until(what, holds) {
   }
   assert.fail(`${what}: ${last}`);
 }
-const handsetHears = (wanted = true) =>
+const handsetHears = (wanted = true, hertz = CALLER_HZ) =>
   until(`the handset ${wanted ? 'hears' : 'does not hear'} the caller`, async () => {
-    const [db] = await receivedDb(page, [CALLER_HZ], wanted ? 15 : 30);
+    const [db] = await receivedDb(page, [hertz], wanted ? 15 : 30);
     return (wanted ? db > HEARD_DB : db < QUIET_DB) || `${db.toFixed(0)} dB`;
   });
 const callerHears = (wanted = true) =>
@@ -82,6 +110,16 @@ const callerHears = (wanted = true) =>
   });
 const bothHear = () => Promise.all([handsetHears(), callerHears()]);
 
+/** How the handset's sound goes: its codec, and the kind of its own candidate. */
+const way = () =>
+  page.evaluate(async () => {
+    const stats = [...(await window.heldConnections.findLast((c) => c.connectionState === 'connected').getStats()).values()];
+    const pair = stats.find((s) => s.type === 'candidate-pair' && s.nominated && s.state === 'succeeded');
+    const sent = stats.find((s) => s.type === 'outbound-rtp');
+    return [stats.find((s) => s.id === sent.codecId)?.mimeType, stats.find((s) => s.id === pair?.localCandidateId)?.candidateType];
+  });
+
+let room = null;
 let caller = null;
 let calls = 0;
 const rings = async (codec) => {
@@ -172,6 +210,80 @@ const steps = {
     await caller.stop();
   },
 
+  async 'a browser that knows nothing but G.711'() {
+    await page.evaluate(() => (window.onlyCodec = 'PCMU'));
+    await rings('opus');
+    await page.keyboard.press('a');
+    await shown('Talking');
+    await bothHear();
+    assert.equal((await way())[0], 'audio/PCMU');
+    await page.keyboard.press('h');
+    await Promise.all([handsetHears(false), callerHears(false)]);
+    await page.keyboard.press('h');
+    await bothHear();
+    caller.hangUp();
+    await shown('Last call');
+    await caller.stop();
+    await page.evaluate(() => (window.onlyCodec = undefined));
+  },
+
+  async 'through a TURN relay, with a pass that is good for a day'() {
+    await page.evaluate(() => (window.relayOnly = true));
+    await rings('opus');
+    await page.keyboard.press('a');
+    await shown('Talking');
+    await bothHear();
+    assert.equal((await way())[1], 'relay');
+    await page.keyboard.press('h');
+    await Promise.all([handsetHears(false), callerHears(false)]);
+    await page.keyboard.press('h');
+    await bothHear();
+    caller.hangUp();
+    await shown('Last call');
+    await caller.stop();
+    await page.evaluate(() => (window.relayOnly = false));
+  },
+
+  async 'the handset rings a colleague, and both hear each other'() {
+    const { user, password } = JSON.parse(added);
+    room = await desk(join(dir, 'room'), 'pcmu', ROOM_HZ, { user, password, registrar: `127.0.0.1:${sip}` });
+    await page.getByLabel('Call a person or a number').fill('301');
+    await button('Call').click();
+    await shown('Talking');
+    await handsetHears(true, ROOM_HZ);
+    await until('the colleague hears the handset', async () => {
+      const share = await room.hears(HANDSET_HZ);
+      return share > HEARD_SHARE || share.toFixed(3);
+    });
+    await shown('0:06');
+    await button('Hang up').click();
+    await shown('Last call');
+    await until('the colleague is released', async () => room.over() || 'not yet');
+  },
+
+  async 'a caller is given on to a colleague'() {
+    await rings('pcmu');
+    await page.keyboard.press('a');
+    await shown('Talking');
+    await bothHear();
+    await shown('0:06');
+    await page.keyboard.press('t');
+    await page.getByLabel('Name or number').fill('room');
+    await page.getByText('Room one').click();
+    await button('Give now').click();
+    await shown('Last call');
+    await until('the colleague hears the caller', async () => {
+      const share = await room.hears(CALLER_HZ);
+      return share > HEARD_SHARE || share.toFixed(3);
+    });
+    await until('the caller hears the colleague', async () => {
+      const share = await caller.hears(ROOM_HZ);
+      return share > HEARD_SHARE || share.toFixed(3);
+    });
+    caller.hangUp();
+    await caller.stop();
+  },
+
   async 'a caller who gives up stops the ringing'() {
     await rings('pcma');
     caller.hangUp();
@@ -204,6 +316,9 @@ try {
 } finally {
   await close();
   await caller?.stop();
+  await room?.stop();
+  turn.kill('SIGTERM');
+  await turnGone;
   appliance.kill('SIGTERM');
   await stopped;
   await rm(dir, { recursive: true, force: true });

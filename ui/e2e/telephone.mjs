@@ -10,7 +10,16 @@ const MODULES = ['/usr/lib/baresip/modules', '/usr/lib64/baresip/modules', '/usr
 const CODECS = { opus: ['opus/48000/2', 48_000, 2], pcmu: ['PCMU/8000/1', 8_000, 1], pcma: ['PCMA/8000/1', 8_000, 1] };
 
 /** Starts one in `dir` that speaks `codec`, hums at `hertz` and rings `to` at once. */
-export async function ring(dir, codec, hertz, to) {
+export const ring = (dir, codec, hertz, to) => start(dir, codec, hertz, '<sip:caller@127.0.0.1>;regint=0', ['-e', `/dial ${to}`]);
+
+/** Starts one that registers as a user of the clinic, and answers by itself. */
+export async function desk(dir, codec, hertz, { user, password, registrar }) {
+  const phone = await start(dir, codec, hertz, `<sip:${user}@${registrar}>;auth_user=${user};auth_pass=${password};regint=60;answermode=auto`, []);
+  for (let n = 0; n < 100 && !/200 OK/.test(phone.log()); n += 1) await new Promise((next) => setTimeout(next, 100));
+  return phone;
+}
+
+async function start(dir, codec, hertz, account, args) {
   const [name, rate, channels] = CODECS[codec];
   const modules = process.env.BARESIP_MODULES ?? MODULES.find((m) => existsSync(m));
   if (modules === undefined) throw new Error('baresip is missing: run cargo xtask setup');
@@ -30,9 +39,9 @@ export async function ring(dir, codec, hertz, to) {
     '',
   ];
   await writeFile(join(dir, 'config'), config.join('\n'));
-  await writeFile(join(dir, 'accounts'), `<sip:caller@127.0.0.1>;regint=0;audio_codecs=${name}\n`);
+  await writeFile(join(dir, 'accounts'), `${account};audio_codecs=${name}\n`);
   await writeFile(join(dir, 'contacts'), '');
-  const child = spawn('baresip', ['-f', dir, '-v', '-e', `/dial ${to}`], { cwd: dir, stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn('baresip', ['-f', dir, '-v', ...args], { cwd: dir, stdio: ['pipe', 'pipe', 'pipe'] });
   let log = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (d) => (log = (log + d).slice(-200_000)));
   const gone = new Promise((done) => child.once('exit', done));

@@ -31,10 +31,23 @@ export async function toneFile(path, hertz, { rate = 48_000, channels = 1, secon
 export function holdConnections() {
   const Real = window.RTCPeerConnection;
   window.heldConnections = [];
+  // `window.relayOnly`: no way but by a TURN server. `window.onlyCodec`: as if this browser knew no other codec.
+  const keep = (sdp, codec) => {
+    const kept = [...sdp.matchAll(/a=rtpmap:(\d+) ([^/\s]+)/g)].filter(([, , name]) => [codec, 'telephone-event'].includes(name)).map(([, id]) => id);
+    return sdp
+      .split('\r\n')
+      .filter((l) => !/^a=(rtpmap|fmtp|rtcp-fb):/.test(l) || kept.includes(l.match(/:(\d+)/)[1]))
+      .map((l) => (l.startsWith('m=audio') ? [...l.split(' ').slice(0, 3), ...kept].join(' ') : l))
+      .join('\r\n');
+  };
   window.RTCPeerConnection = class extends Real {
-    constructor(...args) {
-      super(...args);
+    constructor(config, ...rest) {
+      super(window.relayOnly ? { ...config, iceTransportPolicy: 'relay' } : config, ...rest);
       window.heldConnections.push(this);
+    }
+    setRemoteDescription(description, ...rest) {
+      const { type, sdp } = description;
+      return super.setRemoteDescription(window.onlyCodec ? { type, sdp: keep(sdp, window.onlyCodec) } : description, ...rest);
     }
   };
 }

@@ -208,6 +208,7 @@ impl Call {
             Media::None | Media::Running { .. } => return,
         };
         self.media = Media::Running { handle, events };
+        self.started = true;
         if self.arrival.placed.is_some() {
             if self.unanswered.is_none() {
                 self.tell_answered().await;
