@@ -23,13 +23,18 @@ use std::time::{Duration, Instant};
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Waits until `holds` gives something; fails with `what` when it does not in time.
-pub fn eventually<T>(what: &str, mut holds: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, holds: impl FnMut() -> Option<T>) -> T {
+    eventually_or(|| what.to_owned(), holds)
+}
+
+/// The same; what went wrong is told as it is then.
+pub fn eventually_or<T>(what: impl Fn() -> String, mut holds: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Some(t) = holds() {
             return t;
         }
-        assert!(Instant::now() < end, "in vain: {what}");
+        assert!(Instant::now() < end, "in vain: {}", what());
         std::thread::sleep(Duration::from_millis(20));
     }
 }
