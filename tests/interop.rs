@@ -74,7 +74,10 @@ fn row(dir: &Path, a: &Appliance, at: SocketAddr, passwords: [&str; 2], row: &Ro
     let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
     let story = call.story();
     assert_eq!(call.events("answered")[0]["srtp"], row.encrypted, "{story}");
-    assert!(call.events("desk").iter().any(|e| e["what"] == "transferred"), "{story}");
+    assert!(
+        call.events("desk").iter().any(|e| e["what"] == "transferred"),
+        "{story}"
+    );
     assert!(!call.has("task_created"), "{story}");
     // Who answered, how it was heard: each leg has its figures.
     let heard: Vec<_> = call.events("quality").iter().map(|q| q["who"].clone()).collect();
@@ -211,7 +214,11 @@ fn sipp_as_a_number_outside() {
     other.command("hangup");
     far.succeeds();
     let call = a.until_call("201", "the call has ended", |c| c.has("ended"));
-    assert!(call.events("hold").is_empty() && !call.has("task_created"), "{}", call.story());
+    assert!(
+        call.events("hold").is_empty() && !call.has("task_created"),
+        "{}",
+        call.story()
+    );
     desk.hang_up();
     other.hang_up();
     a.stop();
@@ -244,7 +251,11 @@ fn linphone_joins_its_two_calls() {
     other.until_it_says("terminated");
     let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
     let story = call.story();
-    let last = call.events("desk").into_iter().rfind(|e| e["what"] == "answered").unwrap();
+    let last = call
+        .events("desk")
+        .into_iter()
+        .rfind(|e| e["what"] == "answered")
+        .unwrap();
     assert_eq!(last["who"], "202", "{story}");
     assert!(!call.has("task_created"), "{story}");
     drop(desk);

@@ -57,8 +57,9 @@ pub(crate) fn show(
         RunEvent::ExitRequested { api, .. } if !drained.load(Ordering::Acquire) => {
             // As `anteroom serve` does: nobody is hung up on because a window was closed.
             api.prevent_exit();
-            for (_, w) in app.webview_windows() {
-                let _ = w.hide();
+            // The headset stays until then: whoever talks must be able to hang up.
+            if let Some(main) = app.get_webview_window(MAIN) {
+                let _ = main.hide();
             }
             let (app, engine, drained) = (app.clone(), engine.clone(), Arc::clone(&drained));
             tauri::async_runtime::spawn(async move {
