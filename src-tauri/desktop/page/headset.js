@@ -11,7 +11,7 @@ const LOOK_MS = 150;
 const NOTICE_MS = 12_000;
 
 document.documentElement.lang = language;
-document.title = `Anteroom – ${words.title}`;
+document.title = `Anteroom: ${words.title}`;
 for (const e of document.querySelectorAll('[data-word]')) e.textContent = words[e.dataset.word];
 $('idle').textContent = words.idle;
 

@@ -90,7 +90,7 @@ fn page(app: &AppHandle, home: Url) -> tauri::Result<()> {
 /// The headset. It never takes the typing focus when it rings.
 fn headset(app: &AppHandle) -> tauri::Result<()> {
     WebviewWindowBuilder::new(app, HEADSET, WebviewUrl::App("headset.html".into()))
-        .title("Anteroom – headset")
+        .title("Anteroom: headset")
         .inner_size(380.0, 560.0)
         .min_inner_size(320.0, 240.0)
         .always_on_top(true)
