@@ -285,6 +285,7 @@ impl Keep {
             Use::Headset => self.order(ToWork::Speaker(None)),
             Use::Ringer => {}
         }
+        held.open.pulse.closing.store(true, Ordering::Release);
         // A driver whose device was torn out may never come back from closing it.
         let stream = held.open.stream;
         let closing = std::thread::Builder::new().name("sound-close".into());

@@ -26,6 +26,8 @@ pub(crate) struct Pulse {
     pub(crate) portion: AtomicU32,
     /// Said that it is over.
     pub(crate) failed: AtomicBool,
+    /// Plays silence from now on: a driver may take its time to close what rings.
+    pub(crate) closing: AtomicBool,
     /// Samples for which there was no room, or that were not there in time.
     pub(crate) lost: AtomicU64,
 }
@@ -167,8 +169,9 @@ where
         };
         let data = move |out: &mut [T], _: &cpal::OutputCallbackInfo| {
             let mut lost = 0;
+            let closing = beats.closing.load(Ordering::Acquire);
             for frame in out.chunks_exact_mut(channels) {
-                let sample = next();
+                let sample = if closing { Some(0.0) } else { next() };
                 lost += u64::from(sample.is_none());
                 frame.fill(T::from_sample_(sample.unwrap_or(0.0)));
             }
