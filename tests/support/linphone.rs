@@ -43,8 +43,14 @@ impl Linphone {
         phone.command("soundcard use files");
         phone.command("autoanswer enable");
         phone.command(&format!("register sip:{user}@{registrar} sip:{registrar} {password}"));
-        phone.until_it_says("successful");
-        phone
+        for _ in 0..60 {
+            phone.command("status register");
+            std::thread::sleep(std::time::Duration::from_millis(500));
+            if phone.log().contains("registered, identity") {
+                return phone;
+            }
+        }
+        panic!("linphone does not register:\n{}", phone.log());
     }
 
     pub fn log(&self) -> String {
