@@ -46,6 +46,10 @@ pub(crate) struct Shared {
     pub(crate) routes: Mutex<HashMap<LegId, mpsc::Sender<ToCall>>>,
     /// Where orders to a call go.
     pub(crate) calls: Mutex<HashMap<CallId, mpsc::Sender<ToCall>>>,
+    /// Held while a task is changed and screens are told of it.
+    pub(crate) task_changes: tokio::sync::Mutex<()>,
+    /// Held while people are changed, in the store and for the telephones.
+    pub(crate) people_changes: tokio::sync::Mutex<()>,
 }
 
 impl Shared {
@@ -128,6 +132,8 @@ impl Engine {
             screens: Screens::default(),
             routes: Mutex::default(),
             calls: Mutex::default(),
+            task_changes: tokio::sync::Mutex::default(),
+            people_changes: tokio::sync::Mutex::default(),
             clinic,
         });
         let (board, live) = board::start(&shared).await?;

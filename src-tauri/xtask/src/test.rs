@@ -89,7 +89,7 @@ fn ui() -> Result<(), Fail> {
 fn e2e() -> Result<(), Fail> {
     let example = "scripted_call";
     cargo(&["build", "--quiet", "--workspace", "--example", example]).run()?;
-    for test in ["e2e/run.mjs", "e2e/handset.mjs"] {
+    for test in ["e2e/run.mjs", "e2e/tasks.mjs", "e2e/handset.mjs"] {
         Cmd::new("node")
             .arg(test)
             .dir(root().join("ui"))
