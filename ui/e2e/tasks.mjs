@@ -34,6 +34,10 @@ const CALLBACK = 'Wanted a person';
 
 const steps = {
   async 'tasks say what is overdue and who has them'() {
+    // What a narrow screen shows stays in sight when the window grows and shrinks.
+    await anna.page.setViewportSize(SIZES.narrow);
+    await anna.page.getByRole('navigation').getByRole('button', { name: /Tasks/ }).click();
+    await anna.page.setViewportSize(SIZES.wide);
     server.do('staff');
     server.do('voicemail');
     server.do('overdue');
@@ -117,6 +121,7 @@ const steps = {
     await press('Note…');
     await page.keyboard.type('Is at work until five.');
     await look('tasks-card');
+    await card.getByLabel('Note').focus();
     await page.keyboard.press('Control+Enter');
     await says(card, 'Is at work until five.');
     assert.equal(await card.getByText('until four').count(), 0, 'what was left is not kept');
