@@ -183,7 +183,7 @@ const steps = {
     await page.getByRole('navigation').getByRole('button', { name: /Tasks/ }).click();
     await open(task(anna, MESSAGE));
     await button(task(anna, MESSAGE), 'Due…').click();
-    for (const [locale, word] of [['de', 'Verlauf'], ['fr', 'Historique'], ['es', 'Historial'], ['en', 'History']]) {
+    for (const [locale, word] of [['de', 'Was bisher geschah'], ['fr', 'Historique'], ['es', 'Historial'], ['en', 'History']]) {
       await page.getByRole('combobox', { name: /language|sprache|langue|idioma/i }).selectOption(locale);
       await page.getByRole('navigation').getByRole('button').nth(1).click();
       const article = page.getByRole('article').first();

@@ -11,7 +11,7 @@ const PARTS: &[Part] = &[
     ("deny", "licences, bans and sources of dependencies", deny),
     ("ui", "the page: types, lint, unit tests", ui),
     ("doc", "rustdoc", doc),
-    ("e2e", "the page and the handset in real browsers", e2e),
+    ("e2e", "the page, its tasks and the handset in real browsers", e2e),
     ("fuzz", "fuzz targets, a minute each", fuzz),
     ("rust", "every Rust test", rust),
 ];
