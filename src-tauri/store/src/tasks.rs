@@ -368,6 +368,25 @@ pub(crate) fn release_all_of(tx: &mut Tx<'_>, user: &str, actor: &str, at: Wall)
     Ok(())
 }
 
+/// Writes to a task what the machine itself knows of it.
+pub(crate) fn note_by_system(
+    tx: &mut Tx<'_>,
+    key: &str,
+    note: &Pii<String>,
+    at: Wall,
+) -> Result<(), StoreError> {
+    let task = one(tx.conn, key)?.ok_or(StoreError::NotFound { what: "task" })?;
+    let seq = last_line(tx.conn, key)? + 1;
+    write_line(
+        tx,
+        &task,
+        seq,
+        &Line::with(TaskEvent::Note, Some(note)),
+        "system",
+        at,
+    )
+}
+
 fn last_line(c: &Connection, key: &str) -> rusqlite::Result<u32> {
     c.prepare_cached("SELECT coalesce(max(seq), 0) FROM task_history WHERE task = ?1")?
         .query_row([key], |r| r.get(0))

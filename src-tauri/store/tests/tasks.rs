@@ -385,6 +385,61 @@ fn a_task_of_a_call_is_made_once_and_of_no_call_that_does_not_exist() {
 }
 
 #[test]
+fn a_call_cut_off_after_it_left_a_task_leaves_no_second_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let told = |n: u128| EventKind::TaskCreated {
+        task: task(n).id,
+        kind: TaskKind::Question,
+        summary: "Asked for something.".into(),
+        number: None,
+        due: Wall(NOON),
+    };
+    for n in 1..=3 {
+        store
+            .append_event_blocking(offered(call(n)))
+            .wait_blocking()
+            .unwrap();
+    }
+    // The first left none; the second one that waits, the third one that was done before the power failed.
+    for n in [2, 3] {
+        store
+            .append_event_blocking(event(call(n), 2, told(n)))
+            .wait_blocking()
+            .unwrap();
+    }
+    store
+        .change_task(task(3).id, &user("anna"), done(), Wall(NOON + 1))
+        .unwrap();
+    for n in 1..=3 {
+        for _ in 0..2 {
+            store
+                .mark_interrupted(
+                    call(n),
+                    Wall(NOON + 9),
+                    task(10 + n).id,
+                    TaskKind::Callback,
+                    "Cut off".into(),
+                    None,
+                    Wall(NOON + 10),
+                )
+                .unwrap();
+        }
+        let record = store.get_call(call(n)).unwrap().unwrap();
+        assert_eq!(record.summary.open_tasks, 1, "call {n}");
+        assert!(record.summary.ended_at.is_some());
+    }
+    let noted = store.task_history(task(2).id).unwrap();
+    assert_eq!(noted.len(), 1);
+    assert_eq!(
+        (noted[0].what, noted[0].who.as_str()),
+        (TaskEvent::Note, "system")
+    );
+    assert!(store.audit_verify().unwrap().ok);
+    assert_eq!(store.verify_events().unwrap(), None);
+}
+
+#[test]
 fn who_is_removed_leaves_their_tasks_to_the_others() {
     let d = Desk::new();
     d.store.open_task(task(2), "system").unwrap();
