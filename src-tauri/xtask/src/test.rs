@@ -11,7 +11,7 @@ const PARTS: &[Part] = &[
     ("deny", "licences, bans and sources of dependencies", deny),
     ("ui", "the page: types, lint, unit tests", ui),
     ("doc", "rustdoc", doc),
-    ("e2e", "the page and the handset in real browsers", e2e),
+    ("e2e", "the page, its tasks and the handset in real browsers", e2e),
     ("fuzz", "fuzz targets, a minute each", fuzz),
     ("rust", "every Rust test", rust),
 ];
@@ -89,7 +89,7 @@ fn ui() -> Result<(), Fail> {
 fn e2e() -> Result<(), Fail> {
     let example = "scripted_call";
     cargo(&["build", "--quiet", "--workspace", "--example", example]).run()?;
-    for test in ["e2e/run.mjs", "e2e/handset.mjs"] {
+    for test in ["e2e/run.mjs", "e2e/tasks.mjs", "e2e/handset.mjs"] {
         Cmd::new("node")
             .arg(test)
             .dir(root().join("ui"))
