@@ -8,6 +8,7 @@ use serde_json::json;
 use std::net::SocketAddr;
 use std::path::Path;
 use support::baresip::{Baresip, Codec, OPUS, PCMU};
+use support::linphone::Linphone;
 use support::peers::Server;
 use support::sipp::Sipp;
 use support::{Appliance, Settings};
@@ -52,12 +53,7 @@ fn row(dir: &Path, a: &Appliance, at: SocketAddr, passwords: [&str; 2], row: &Ro
     desk.press("7");
     caller.until_it_got_key('7');
 
-    // Held by the caller, then by the desk.
-    caller.press("x");
-    desk.until_it_hears_no(CALLER_HZ);
-    caller.press("X");
-    desk.until_it_hears(CALLER_HZ);
-    caller.until_it_hears(DESK_HZ);
+    // Who has held the other keeps no copy of what it hears any more: whoever was held listens.
     desk.press("x");
     caller.until_it_hears_no(DESK_HZ);
     desk.press("X");
@@ -67,6 +63,10 @@ fn row(dir: &Path, a: &Appliance, at: SocketAddr, passwords: [&str; 2], row: &Ro
     other.until_it_says("Call established");
     other.hum(OTHER_HZ);
     caller.until_it_hears(OTHER_HZ);
+    other.until_it_hears(CALLER_HZ);
+    caller.press("x");
+    other.until_it_hears_no(CALLER_HZ);
+    caller.press("X");
     other.until_it_hears(CALLER_HZ);
     caller.hang_up();
     other.until_it_says("terminated");
@@ -162,7 +162,7 @@ fn baresip_through_kamailio_with_record_route() {
     };
     let (a, passwords) = clinic(dir.path(), settings);
     let proxy = Server::kamailio(dir.path(), a.sip);
-    let account = format!(";outbound=\"sip:{};lr\"", proxy.at);
+    let account = format!(";outbound=\"sip:{}\"", proxy.at);
     let through = Row {
         name: "baresip through Kamailio with Record-Route and Path, Opus",
         codec: OPUS,
@@ -215,4 +215,39 @@ fn sipp_as_a_number_outside() {
     other.hang_up();
     a.stop();
     println!("interop: sipp by a trunk, PCMU: audio, keys by INFO, hold and transfer");
+}
+
+#[test]
+fn linphone_joins_its_two_calls() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, [mine, theirs]) = clinic(dir.path(), brief());
+    assert_eq!(a.order("/api/v1/automation", &json!({ "on": false })).status, 200);
+    let sip = a.sip.to_string();
+    let mut desk = Linphone::at_desk(dir.path(), "201", &mine, &sip);
+    let mut other = Baresip::at_desk(dir.path(), "202", &theirs, &sip, OPUS);
+    let mut caller = Baresip::start(dir.path(), "caller", PCMU);
+    caller.ring(&a.desk());
+    desk.until_connected(1);
+    // It asks the colleague first; the caller waits meanwhile.
+    desk.command(&format!("call sip:202@{sip}"));
+    other.until_it_says("Call established");
+    desk.until_connected(2);
+    desk.command("transfer 1 --to-call 2");
+    caller.hum(CALLER_HZ);
+    other.hum(OTHER_HZ);
+    caller.until_it_hears(OTHER_HZ);
+    other.until_it_hears(CALLER_HZ);
+    // Its own two legs are gone, and the other call with them.
+    a.until_call("201", "the colleague's own call has ended", |c| c.has("ended"));
+    caller.hang_up();
+    other.until_it_says("terminated");
+    let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
+    let story = call.story();
+    let last = call.events("desk").into_iter().rfind(|e| e["what"] == "answered").unwrap();
+    assert_eq!(last["who"], "202", "{story}");
+    assert!(!call.has("task_created"), "{story}");
+    drop(desk);
+    other.hang_up();
+    a.stop();
+    println!("interop: linphone: attended transfer (REFER with Replaces)");
 }

@@ -121,7 +121,10 @@ fn a_caller_whom_nobody_answers_leaves_a_message_and_the_lamps_tell_of_it() {
     assert!(call.heard()[0].contains("date of birth"), "{story}");
     // A telephone of the desk that registers is told that a message waits.
     let login = ["-s", "201", "-au", "201", "-ap", &password, "-m", "1"];
-    Sipp::start(dir.path(), "lamp", a.sip, None, &login).succeeds();
+    let how = ["-trace_msg", "-oocsn", "ooc_default"];
+    let told = Sipp::start(dir.path(), "lamp", a.sip, None, &[&login[..], &how].concat()).messages();
+    assert!(told.contains("Messages-Waiting: yes"), "{told}");
+    assert!(told.contains("Voice-Message: 1/0"), "{told}");
     caller.hang_up();
     let task = is_heard_and_done(&a, &call);
     a.stop();

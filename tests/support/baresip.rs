@@ -1,6 +1,6 @@
 //! A real telephone: baresip, whose microphone and earpiece are files.
 
-use super::eventually;
+use super::{eventually, eventually_or};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -165,14 +165,14 @@ impl Baresip {
     }
 
     pub fn until_it_says(&self, what: &str) {
-        eventually(&format!("baresip says '{what}':\n{}", self.log()), || {
+        eventually_or(|| format!("baresip says '{what}':\n{}", self.log()), || {
             self.log().contains(what).then_some(())
         });
     }
 
     /// Waits until the other side has pressed a key.
     pub fn until_it_got_key(&self, key: char) {
-        eventually(&format!("baresip gets the key {key}:\n{}", self.log()), || {
+        eventually_or(|| format!("baresip gets the key {key}:\n{}", self.log()), || {
             let log = self.log().to_lowercase();
             let told = |l: &str| (l.contains("dtmf") || l.contains("event")) && l.contains(&format!("'{key}'"));
             log.lines().any(told).then_some(())
@@ -218,11 +218,14 @@ impl Baresip {
         self.command(&format!("ausrc aufile,{}", file.display()));
     }
 
-    /// What it heard so far, one channel; it is written as it is heard.
+    /// What it heard since it was called, or since it was last held, one channel; it is written as it is heard.
     pub fn heard(&self) -> Vec<i16> {
+        // It begins another when it goes on after a hold.
+        let changed = |f: &PathBuf| std::fs::metadata(f).and_then(|m| m.modified()).ok();
         let file = super::files_below(&self.dir)
             .into_iter()
-            .find(|f| f.to_string_lossy().ends_with("-dec.wav"));
+            .filter(|f| f.to_string_lossy().ends_with("-dec.wav"))
+            .max_by_key(changed);
         let Some(bytes) = file.and_then(|f| std::fs::read(f).ok()).filter(|b| b.len() > 44) else {
             return Vec::new();
         };

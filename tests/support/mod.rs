@@ -8,6 +8,7 @@
 
 mod appliance;
 pub mod baresip;
+pub mod linphone;
 pub mod peers;
 pub mod raw;
 pub mod record;
@@ -114,13 +115,18 @@ pub fn needs(program: &str) {
 }
 
 /// Waits until `holds` gives something; fails with `what` when it does not in time.
-pub fn eventually<T>(what: &str, mut holds: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, holds: impl FnMut() -> Option<T>) -> T {
+    eventually_or(|| what.to_owned(), holds)
+}
+
+/// The same; `what` is asked for when it fails, so that it can say what there is then.
+pub fn eventually_or<T>(what: impl Fn() -> String, mut holds: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Some(t) = holds() {
             return t;
         }
-        assert!(Instant::now() < end, "in vain: {what}");
+        assert!(Instant::now() < end, "in vain: {}", what());
         std::thread::sleep(Duration::from_millis(50));
     }
 }

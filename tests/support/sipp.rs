@@ -89,6 +89,15 @@ impl Sipp {
             .sum()
     }
 
+    /// Waits like [`Self::succeeds`] and gives every message it sent or got; start it with `-trace_msg`.
+    pub fn messages(self) -> String {
+        let dir = self.dir.clone();
+        self.succeeds();
+        let traces = super::files_below(&dir).into_iter();
+        let traces = traces.filter(|f| f.to_string_lossy().ends_with("_messages.log"));
+        traces.map(|f| std::fs::read_to_string(f).unwrap_or_default()).collect()
+    }
+
     /// What it wrote about errors, and the end of its screen.
     pub fn says(&self) -> String {
         let mut text = String::new();

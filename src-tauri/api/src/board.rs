@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, VecDeque};
 pub const TAIL_EVENTS_MAX: usize = 2_048;
 /// Ended calls kept in the snapshot; older ones are dropped (they are in the record).
 pub const RECENT_CALLS_MAX: usize = 50;
+/// Calls whose desk is known before their first event. What is left of calls that have ended is pushed out by later ones.
+const EARLY_MAX: usize = 32;
 /// Open tasks kept in the snapshot; the oldest are dropped (they are in the record).
 pub const TASKS_MAX: usize = 200;
 /// Events kept of one call in progress. When full, the oldest after the first goes: a screen that joins then lacks the
@@ -30,6 +32,7 @@ pub struct LiveBoard {
     calls: BTreeMap<CallId, VecDeque<CallEvent<String>>>,
     recent: VecDeque<CallSummary>,
     tasks: VecDeque<TaskDto>,
+    early: VecDeque<CallDesk>,
     desk: BTreeMap<CallId, CallDesk>,
     people: Vec<Person>,
     tail: VecDeque<LiveEvent>,
@@ -46,6 +49,7 @@ impl LiveBoard {
             calls: BTreeMap::new(),
             recent: VecDeque::new(),
             tasks: VecDeque::new(),
+            early: VecDeque::new(),
             desk: BTreeMap::new(),
             people: Vec::new(),
             tail: VecDeque::new(),
@@ -72,9 +76,16 @@ impl LiveBoard {
     pub fn call_event(&mut self, event: CallEvent<String>) -> Vec<LiveEvent> {
         // Whoever was quick has changed it already: what is known is newer than how it was made.
         let task = task_of(&event).filter(|t| self.tasks.iter().all(|k| k.id != t.id));
+        let call = event.call;
         self.keep(&event);
         let mut out = vec![self.publish(LiveBody::Call { event })];
         out.extend(task.map(|t| self.task(t)));
+        if let Some(i) = self.early.iter().position(|d| d.call == call)
+            && let Some(desk) = self.early.remove(i)
+            && self.calls.contains_key(&call)
+        {
+            out.extend(self.set_desk(desk));
+        }
         out
     }
 
@@ -101,7 +112,16 @@ impl LiveBoard {
 
     /// Where a call stands at the desk. Returns nothing when that changes nothing, or when the call is not in progress.
     pub fn set_desk(&mut self, desk: CallDesk) -> Option<LiveEvent> {
-        if !self.calls.contains_key(&desk.call) || self.desk.get(&desk.call) == Some(&desk) {
+        if !self.calls.contains_key(&desk.call) {
+            // Its first event is still on its way here: what is told before it waits for it.
+            self.early.retain(|d| d.call != desk.call);
+            if self.early.len() == EARLY_MAX {
+                self.early.pop_front();
+            }
+            self.early.push_back(desk);
+            return None;
+        }
+        if self.desk.get(&desk.call) == Some(&desk) {
             return None;
         }
         self.desk.insert(desk.call, desk.clone());
@@ -483,12 +503,14 @@ mod tests {
             listeners: vec![],
         };
         let mut b = board();
-        assert!(b.set_desk(desk(1)).is_none(), "there is no such call");
-        b.call_event(event(1, 1, heard("hello")));
-        assert_eq!(b.set_desk(desk(1)).unwrap().seq, 2);
+        assert!(b.set_desk(desk(1)).is_none(), "there is no such call yet");
+        let told = b.call_event(event(1, 1, heard("hello")));
+        assert!(matches!(&told[1].body, LiveBody::Desk { desk } if desk.call == CallId::new(Wall(5), 1)));
         assert!(b.set_desk(desk(1)).is_none(), "nothing changed");
         assert_eq!(b.snapshot(Wall(9)).desk.len(), 1);
         b.call_event(event(1, 2, ended()));
+        assert!(b.set_desk(desk(1)).is_none());
+        b.call_event(event(2, 1, heard("hello")));
         assert!(b.snapshot(Wall(9)).desk.is_empty());
     }
 

@@ -127,10 +127,11 @@ impl Call {
 
     /// Nobody may be left with a machine.
     pub(super) async fn automation_off(&mut self) {
-        let plan = self
-            .shared
-            .desk
-            .plan(&self.shared.sip, Fallback::Voicemail, false);
+        let fallback = match self.shared.config.desk.nobody_answers() {
+            Fallback::Receptionist => Fallback::Voicemail,
+            other => other,
+        };
+        let plan = self.shared.desk.plan(&self.shared.sip, fallback, false);
         self.tell_desk(DeskFact::AutomationOff, None, None).await;
         self.desk(DeskInput::AutomationOff(plan)).await;
     }

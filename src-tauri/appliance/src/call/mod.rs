@@ -139,6 +139,8 @@ pub(crate) struct Call {
     ahead: Option<(Pii<String>, Looked)>,
     turn: TurnId,
     turn_ended: Option<Mono>,
+    /// Whether media ran.
+    started: bool,
     greeted: bool,
     answered_ms: u64,
     to_do: VecDeque<ConvEvent>,
@@ -207,6 +209,7 @@ impl Call {
             ahead: None,
             turn: TurnId(0),
             turn_ended: None,
+            started: false,
             greeted: false,
             answered_ms: 0,
             to_do: VecDeque::new(),

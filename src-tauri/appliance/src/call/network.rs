@@ -193,6 +193,7 @@ impl Call {
         };
         let (handle, events) = session.start();
         self.media = Media::Running { handle, events };
+        self.started = true;
         if self.arrival.placed.is_some() {
             if self.unanswered.is_none() {
                 self.tell_answered().await;

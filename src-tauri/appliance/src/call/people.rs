@@ -7,6 +7,7 @@ use anteroom_call::dial::Permit;
 use anteroom_call::party::Target;
 use anteroom_call::scene::PlayNo;
 use anteroom_media::{MediaEvent, MediaHandle, MediaSession};
+use anteroom_sip::ContactId;
 use anteroom_types::{LegId, Mono, SayId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -29,12 +30,24 @@ pub(super) enum LegMedia {
 /// Where a leg's media events go: to the call it is of now.
 type Ear = Arc<Mutex<mpsc::Sender<(LegId, MediaEvent)>>>;
 
+/// How a telephone of ours was rung.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rung {
+    pub(super) contact: ContactId,
+    pub(super) urgent: bool,
+    /// Whether our offer insisted on encryption, and whether that was the second try.
+    pub(super) encrypted: bool,
+    pub(super) again: bool,
+}
+
 /// A leg of a person.
 pub(crate) struct PersonLeg {
     pub(super) media: LegMedia,
     ear: Ear,
     /// Whose it is: an account's name, or that of nobody of ours.
     pub(super) who: String,
+    /// How a telephone of ours was rung, to ring it otherwise when it refuses that.
+    pub(super) rung: Option<Rung>,
     /// Whether the signalling said that it was answered.
     answered: bool,
     /// A number outside, rung with somebody's leave.
@@ -106,6 +119,7 @@ impl Legs {
             media: LegMedia::Offered(Box::new(session)),
             ear: Arc::new(Mutex::new(self.heard.clone())),
             who: who.to_owned(),
+            rung: None,
             answered: false,
             outside: None,
             joins: None,

@@ -1,14 +1,16 @@
 //! A call and the telephones of its people: ringing them, and what their signalling and media tell.
 
 use super::desk::leg_end;
-use super::people::{LegMedia, OutsideLeg};
+use super::people::{LegMedia, OutsideLeg, Rung};
 use super::{Call, ToCall};
 use crate::desk::Outside;
 use anteroom_call::desk::{By, Command, DeskInput};
 use anteroom_call::leg::LegEnd;
 use anteroom_call::party::{Address, PersonId, Target};
 use anteroom_media::{MediaError, MediaEvent, MediaSession};
-use anteroom_sip::{ContactId, DialRequest, DialTarget, ExtraHeader, ReferToken, SipEvent};
+use anteroom_sip::{
+    ContactId, DialRequest, DialTarget, EndWhy, ExtraHeader, ReferToken, SipEvent, Transport,
+};
 use anteroom_types::{EventKind, LegId, Pii, Purpose};
 
 /// Leave for one call to one number, until it is dialled.
@@ -58,9 +60,43 @@ impl Call {
 
     async fn dial_contact(&mut self, leg: LegId, who: &str, contact: ContactId, urgent: bool) -> bool {
         let contacts = self.shared.sip.registrations();
-        let browser = contacts.iter().any(|c| c.id == contact && c.websocket);
+        let there = contacts.iter().find(|c| c.id == contact);
+        let rung = Rung {
+            contact,
+            urgent,
+            // Who keeps its signalling secret usually insists on the same for what is said.
+            encrypted: there.is_some_and(|c| c.transport == Transport::Tls),
+            again: false,
+        };
+        let browser = there.is_some_and(|c| c.websocket);
+        self.ring_contact(leg, who, rung, browser).await
+    }
+
+    /// A telephone refused our offer: it insists on encryption, or knows none. True when it is rung the other way.
+    async fn ring_otherwise(&mut self, leg: LegId, status: u16) -> bool {
+        const NOT_ACCEPTABLE: [u16; 2] = [488, 606];
+        let config = &self.shared.config.media;
+        let ended = self.legs.all.get(&leg).and_then(|l| Some((l.who.clone(), l.rung?)));
+        let Some((who, rung)) = ended.filter(|(_, r)| !r.again && NOT_ACCEPTABLE.contains(&status)) else {
+            return false;
+        };
+        if config.srtp.get_ref() != "optional" {
+            return false;
+        }
+        self.legs.end(leg);
+        let otherwise = Rung {
+            encrypted: !rung.encrypted,
+            again: true,
+            ..rung
+        };
+        self.ring_contact(leg, &who, otherwise, false).await
+    }
+
+    async fn ring_contact(&mut self, leg: LegId, who: &str, rung: Rung, browser: bool) -> bool {
         let offered = if browser {
             self.shared.media.offer_webrtc().await
+        } else if rung.encrypted {
+            self.shared.media.offer_encrypted()
         } else {
             self.shared.media.offer()
         };
@@ -68,16 +104,20 @@ impl Call {
             return false;
         };
         let from = self.arrival.from.open(Purpose::Signalling).clone();
-        let mut request = DialRequest::new(leg, DialTarget::Contact(contact), from);
+        let mut request = DialRequest::new(leg, DialTarget::Contact(rung.contact), from);
         request.sdp = Some(sdp);
         request.assert_identity = true;
         request.headers = vec![ExtraHeader::Call(self.story.call())];
-        request.from_display = if urgent {
+        request.from_display = if rung.urgent {
             Some("URGENT".into())
         } else {
             self.arrival.placed.as_ref().map(|p| p.name.clone())
         };
-        self.send((leg, who), session, None, request)
+        let sent = self.send((leg, who), session, None, request);
+        if let Some(l) = self.legs.all.get_mut(&leg).filter(|_| !browser) {
+            l.rung = Some(rung);
+        }
+        sent
     }
 
     /// Rings a number outside. Each leave is good for one call.
@@ -186,6 +226,10 @@ impl Call {
                 self.answer_offer(leg, handle, token, sdp);
             }
             SipEvent::Dtmf { digit, .. } => self.desk(DeskInput::Key { leg, digit }).await,
+            SipEvent::Ended {
+                why: EndWhy::Rejected(status),
+                ..
+            } if self.ring_otherwise(leg, status).await => {}
             SipEvent::Ended { why, .. } => {
                 if let Some(q) = self.legs.handle(leg).map(anteroom_media::MediaHandle::stats) {
                     self.tell_quality(leg, &q).await;

@@ -26,8 +26,9 @@ impl Call {
         self.to_do.push_back(event);
         while let Some(event) = self.to_do.pop_front() {
             let Some(conversation) = &mut self.conversation else {
-                // Before the call is up only its end matters: a caller who gave up gets a callback task.
-                if event == ConvEvent::CallerGone {
+                // Before the call is up only its end matters: a caller who gave up gets a callback task. Afterwards, with
+                // the machine off, the desk makes what is owed.
+                if event == ConvEvent::CallerGone && !self.started {
                     self.given_up().await;
                 }
                 continue;

@@ -34,7 +34,8 @@ impl Call {
             let now = self.shared.clock.now();
             crate::engine::lock(&self.shared.desk.people).of_call(self.story.call(), &rings, &talks, now);
         }
-        let listeners = of(&[Attending::Supervises]);
+        let seen_by_all = self.shared.config.desk.show_supervisors;
+        let listeners = if seen_by_all { of(&[Attending::Supervises]) } else { Vec::new() };
         let talking = of(&[Attending::Asked, Attending::Talks]);
         let view = CallDesk {
             call: self.story.call(),
@@ -150,7 +151,8 @@ impl Call {
             let held = self.media.handle().is_some_and(MediaHandle::is_held);
             leg(self.leg, LegParty::Caller, self.media.handle(), held)
         });
-        let people = attendees.iter().map(|a| {
+        let shown = |a: &&Attendee| a.is != Attending::Supervises || self.shared.config.desk.show_supervisors;
+        let people = attendees.iter().filter(shown).map(|a| {
             let media = self.handle_of(a.leg);
             let party = LegParty::User {
                 user: a.target.who.as_str().to_owned(),

@@ -37,6 +37,8 @@ pub struct DeskSection {
     pub park_first: u16,
     /// Parking slots.
     pub park_slots: u16,
+    /// Whether everybody at the desk sees who listens in to a call.
+    pub show_supervisors: bool,
     /// Wrong passwords of one address within ten minutes until it is banned; 0 never bans.
     pub ban_failures: u32,
     /// How long a ban lasts, seconds.
@@ -107,6 +109,7 @@ impl Default for DeskSection {
             callback_key: "1".into(),
             park_first: 71,
             park_slots: 9,
+            show_supervisors: true,
             ban_failures: 5,
             ban_s: 3_600,
             never_banned: Vec::new(),

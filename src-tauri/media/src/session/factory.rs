@@ -1,7 +1,7 @@
 //! The factory: the configuration, the clock and the pool of ports.
 
 use super::shared::{Inner, Shared};
-use super::{MediaConfig, MediaSession};
+use super::{MediaConfig, MediaSession, SrtpPolicy};
 use crate::engine::{Engine, Seed, Timeouts};
 use crate::error::MediaError;
 use crate::local::Device;
@@ -105,6 +105,23 @@ impl MediaFactory {
     pub fn offer(&self) -> Result<(MediaSession, String), MediaError> {
         let session = self.session()?;
         let offer = session.shared.lock().local_offer()?;
+        Ok((session, offer))
+    }
+
+    /// Makes an offer that can only be accepted with encryption (RTP/SAVP, RFC 4568), whatever the policy for others is:
+    /// telephones that insist on it take no other. With encryption switched off it is [`Self::offer`].
+    ///
+    /// # Errors
+    /// As [`Self::offer`].
+    pub fn offer_encrypted(&self) -> Result<(MediaSession, String), MediaError> {
+        let session = self.session()?;
+        let offer = {
+            let mut inner = session.shared.lock();
+            if inner.local.srtp == SrtpPolicy::Optional {
+                inner.local.srtp = SrtpPolicy::Required;
+            }
+            inner.local_offer()?
+        };
         Ok((session, offer))
     }
 
