@@ -81,10 +81,17 @@ fn guessing_finds_nobody_rings_nobody_is_banned_and_harms_no_telephone() {
             .filter(|(name, _)| name.trim().parse::<u32>().is_ok())
             .map(|(_, how)| how.trim())
             .collect();
-        assert!(hows.len() <= 1 && !hows.contains("noauth"), "{method} tells users from others: {said}");
+        assert!(
+            hows.len() <= 1 && !hows.contains("noauth"),
+            "{method} tells users from others: {said}"
+        );
     }
     // A tool that rings numbers without a name.
-    sipvicious("svwar", &a, &["-m", "INVITE", "-e", "01632960001-01632960003", "--force"]);
+    sipvicious(
+        "svwar",
+        &a,
+        &["-m", "INVITE", "-e", "01632960001-01632960003", "--force"],
+    );
     // Passwords, the right one among them, too late.
     let words = dir.path().join("words");
     let guesses: String = (0..50).map(|n| format!("guess{n}\n")).collect();
@@ -93,9 +100,20 @@ fn guessing_finds_nobody_rings_nobody_is_banned_and_harms_no_telephone() {
     assert!(!said.contains(&mine), "{said}");
     for n in 0..8 {
         let wrong = format!("wrong{n}");
-        Sipp::start(dir.path(), "guess", a.sip, None, &["-s", "201", "-au", "201", "-ap", &wrong, "-m", "1"]).succeeds();
+        Sipp::start(
+            dir.path(),
+            "guess",
+            a.sip,
+            None,
+            &["-s", "201", "-au", "201", "-ap", &wrong, "-m", "1"],
+        )
+        .succeeds();
     }
-    assert!(figure(&a, "auth_failed") <= 5.0, "banned within five tries\n{}", a.metrics());
+    assert!(
+        figure(&a, "auth_failed") <= 5.0,
+        "banned within five tries\n{}",
+        a.metrics()
+    );
     assert!(figure(&a, "bans") >= 1.0, "{}", a.metrics());
 
     // The telephones have talked all the while, and go on.

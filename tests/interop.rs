@@ -25,7 +25,6 @@ fn add(dir: &Path, user: &str, more: &[&str]) -> String {
 
 /// What a row of the matrix differs in.
 struct Row<'a> {
-    name: &'a str,
     codec: Codec,
     /// What is added to a telephone's URIs and accounts: transport, encryption, proxy.
     uri: &'a str,
@@ -73,14 +72,16 @@ fn row(dir: &Path, a: &Appliance, at: SocketAddr, passwords: [&str; 2], row: &Ro
     let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
     let story = call.story();
     assert_eq!(call.events("answered")[0]["srtp"], row.encrypted, "{story}");
-    assert!(call.events("desk").iter().any(|e| e["what"] == "transferred"), "{story}");
+    assert!(
+        call.events("desk").iter().any(|e| e["what"] == "transferred"),
+        "{story}"
+    );
     assert!(!call.has("task_created"), "{story}");
     // Who answered, how it was heard: each leg has its figures.
     let heard: Vec<_> = call.events("quality").iter().map(|q| q["who"].clone()).collect();
     assert_eq!(heard.len(), 3, "{story}");
     desk.hang_up();
     other.hang_up();
-    println!("interop: {}: audio, keys, hold and transfer, both ways", row.name);
 }
 
 /// An appliance with two telephones' passwords.
@@ -105,7 +106,6 @@ fn baresip_by_udp_with_opus() {
     let dir = tempfile::tempdir().unwrap();
     let (a, passwords) = clinic(dir.path(), brief());
     let udp = Row {
-        name: "baresip, UDP, Opus",
         codec: OPUS,
         uri: "",
         account: "",
@@ -120,7 +120,6 @@ fn baresip_by_tcp_with_pcmu() {
     let dir = tempfile::tempdir().unwrap();
     let (a, passwords) = clinic(dir.path(), brief());
     let tcp = Row {
-        name: "baresip, TCP, PCMU",
         codec: PCMU,
         uri: ";transport=tcp",
         account: "",
@@ -143,7 +142,6 @@ fn baresip_by_tls_with_srtp() {
     };
     let (a, passwords) = clinic(dir.path(), settings);
     let tls = Row {
-        name: "baresip, TLS, SRTP, Opus",
         codec: OPUS,
         uri: ";transport=tls",
         account: ";mediaenc=srtp-mand",
@@ -164,7 +162,6 @@ fn baresip_through_kamailio_with_record_route() {
     let proxy = Server::kamailio(dir.path(), a.sip);
     let account = format!(";outbound=\"sip:{}\"", proxy.at);
     let through = Row {
-        name: "baresip through Kamailio with Record-Route and Path, Opus",
         codec: OPUS,
         uri: "",
         account: &account,
@@ -210,11 +207,14 @@ fn sipp_as_a_number_outside() {
     other.command("hangup");
     far.succeeds();
     let call = a.until_call("201", "the call has ended", |c| c.has("ended"));
-    assert!(call.events("hold").is_empty() && !call.has("task_created"), "{}", call.story());
+    assert!(
+        call.events("hold").is_empty() && !call.has("task_created"),
+        "{}",
+        call.story()
+    );
     desk.hang_up();
     other.hang_up();
     a.stop();
-    println!("interop: sipp by a trunk, PCMU: audio, keys by INFO, hold and transfer");
 }
 
 #[test]
@@ -243,11 +243,14 @@ fn linphone_joins_its_two_calls() {
     other.until_it_says("terminated");
     let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
     let story = call.story();
-    let last = call.events("desk").into_iter().rfind(|e| e["what"] == "answered").unwrap();
+    let last = call
+        .events("desk")
+        .into_iter()
+        .rfind(|e| e["what"] == "answered")
+        .unwrap();
     assert_eq!(last["who"], "202", "{story}");
     assert!(!call.has("task_created"), "{story}");
     drop(desk);
     other.hang_up();
     a.stop();
-    println!("interop: linphone: attended transfer (REFER with Replaces)");
 }

@@ -165,18 +165,23 @@ impl Baresip {
     }
 
     pub fn until_it_says(&self, what: &str) {
-        eventually_or(|| format!("baresip says '{what}':\n{}", self.log()), || {
-            self.log().contains(what).then_some(())
-        });
+        eventually_or(
+            || format!("baresip says '{what}':\n{}", self.log()),
+            || self.log().contains(what).then_some(()),
+        );
     }
 
     /// Waits until the other side has pressed a key.
     pub fn until_it_got_key(&self, key: char) {
-        eventually_or(|| format!("baresip gets the key {key}:\n{}", self.log()), || {
-            let log = self.log().to_lowercase();
-            let told = |l: &str| (l.contains("dtmf") || l.contains("event")) && l.contains(&format!("'{key}'"));
-            log.lines().any(told).then_some(())
-        });
+        eventually_or(
+            || format!("baresip gets the key {key}:\n{}", self.log()),
+            || {
+                let log = self.log().to_lowercase();
+                let told =
+                    |l: &str| (l.contains("dtmf") || l.contains("event")) && l.contains(&format!("'{key}'"));
+                log.lines().any(told).then_some(())
+            },
+        );
     }
 
     pub fn press(&mut self, keys: &str) {

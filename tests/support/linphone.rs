@@ -42,7 +42,9 @@ impl Linphone {
         let mut phone = Self { child, keys, dir };
         phone.command("soundcard use files");
         phone.command("autoanswer enable");
-        phone.command(&format!("register sip:{user}@{registrar} sip:{registrar} {password}"));
+        phone.command(&format!(
+            "register sip:{user}@{registrar} sip:{registrar} {password}"
+        ));
         for _ in 0..60 {
             phone.command("status register");
             std::thread::sleep(std::time::Duration::from_millis(500));
@@ -58,16 +60,18 @@ impl Linphone {
     }
 
     pub fn until_it_says(&self, what: &str) {
-        eventually_or(|| format!("linphone says '{what}':\n{}", self.log()), || {
-            self.log().contains(what).then_some(())
-        });
+        eventually_or(
+            || format!("linphone says '{what}':\n{}", self.log()),
+            || self.log().contains(what).then_some(()),
+        );
     }
 
     /// Waits until so many calls were connected.
     pub fn until_connected(&self, calls: usize) {
-        eventually_or(|| format!("linphone has {calls} calls:\n{}", self.log()), || {
-            (self.log().matches("connected").count() >= calls).then_some(())
-        });
+        eventually_or(
+            || format!("linphone has {calls} calls:\n{}", self.log()),
+            || (self.log().matches("connected").count() >= calls).then_some(()),
+        );
     }
 
     pub fn command(&mut self, command: &str) {

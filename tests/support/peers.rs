@@ -50,7 +50,9 @@ impl Server {
         std::fs::write(&file, script).unwrap();
         let run = dir.to_str().unwrap();
         let file = file.to_str().unwrap();
-        let args = ["-f", file, "-DD", "-E", "-m", "32", "-M", "8", "-Y", run, "-w", run];
+        let args = [
+            "-f", file, "-DD", "-E", "-m", "32", "-M", "8", "-Y", run, "-w", run,
+        ];
         let server = Self::start("kamailio", &args, dir, at);
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();

@@ -22,7 +22,18 @@ impl Sipp {
         // For its media and for its control socket.
         let port = free_ports();
         let (media, control) = (port.to_string(), (port + 1).to_string());
-        let ours = ["-i", "127.0.0.1", "-mi", "127.0.0.1", "-mp", &media, "-ci", "127.0.0.1", "-cp", &control];
+        let ours = [
+            "-i",
+            "127.0.0.1",
+            "-mi",
+            "127.0.0.1",
+            "-mp",
+            &media,
+            "-ci",
+            "127.0.0.1",
+            "-cp",
+            &control,
+        ];
         Self::run(dir, scenario, Some(to), clip, &[&ours, args].concat())
     }
 
@@ -62,7 +73,19 @@ impl Sipp {
     pub fn answering(dir: &Path, scenario: &str, ip: &str, port: u16) -> Self {
         let media = free_ports();
         let (port, media) = (port.to_string(), media.to_string());
-        let args = ["-i", ip, "-p", &port, "-mi", "127.0.0.1", "-mp", &media, "-rtp_echo", "-m", "1"];
+        let args = [
+            "-i",
+            ip,
+            "-p",
+            &port,
+            "-mi",
+            "127.0.0.1",
+            "-mp",
+            &media,
+            "-rtp_echo",
+            "-m",
+            "1",
+        ];
         Self::run(dir, scenario, None, None, &args)
     }
 
@@ -95,7 +118,9 @@ impl Sipp {
         self.succeeds();
         let traces = super::files_below(&dir).into_iter();
         let traces = traces.filter(|f| f.to_string_lossy().ends_with("_messages.log"));
-        traces.map(|f| std::fs::read_to_string(f).unwrap_or_default()).collect()
+        traces
+            .map(|f| std::fs::read_to_string(f).unwrap_or_default())
+            .collect()
     }
 
     /// What it wrote about errors, and the end of its screen.

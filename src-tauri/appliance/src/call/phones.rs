@@ -76,7 +76,11 @@ impl Call {
     async fn ring_otherwise(&mut self, leg: LegId, status: u16) -> bool {
         const NOT_ACCEPTABLE: [u16; 2] = [488, 606];
         let config = &self.shared.config.media;
-        let ended = self.legs.all.get(&leg).and_then(|l| Some((l.who.clone(), l.rung?)));
+        let ended = self
+            .legs
+            .all
+            .get(&leg)
+            .and_then(|l| Some((l.who.clone(), l.rung?)));
         let Some((who, rung)) = ended.filter(|(_, r)| !r.again && NOT_ACCEPTABLE.contains(&status)) else {
             return false;
         };

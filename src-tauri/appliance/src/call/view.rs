@@ -35,7 +35,11 @@ impl Call {
             crate::engine::lock(&self.shared.desk.people).of_call(self.story.call(), &rings, &talks, now);
         }
         let seen_by_all = self.shared.config.desk.show_supervisors;
-        let listeners = if seen_by_all { of(&[Attending::Supervises]) } else { Vec::new() };
+        let listeners = if seen_by_all {
+            of(&[Attending::Supervises])
+        } else {
+            Vec::new()
+        };
         let talking = of(&[Attending::Asked, Attending::Talks]);
         let view = CallDesk {
             call: self.story.call(),
