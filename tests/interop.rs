@@ -67,7 +67,7 @@ fn row(dir: &Path, a: &Appliance, at: SocketAddr, passwords: [&str; 2], row: &Ro
     caller.press("X");
     other.until_it_hears(CALLER_HZ);
     caller.hang_up();
-    other.until_it_says("terminated");
+    other.until_it_is_over();
     let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
     let story = call.story();
     assert_eq!(call.events("answered")[0]["srtp"], row.encrypted, "{story}");

@@ -41,7 +41,7 @@ fn a_telephone_rings_a_colleague_and_nothing_of_it_is_recorded() {
     there.until_it_hears(HERE_HZ);
     here.until_it_hears(THERE_HZ);
     here.command("hangup");
-    there.until_it_says("terminated");
+    there.until_it_is_over();
     let call = a.until_call("201", "the call has ended", |c| c.has("ended"));
     here.hang_up();
     there.hang_up();
@@ -122,7 +122,7 @@ fn a_telephone_with_the_right_rings_out_and_one_without_does_not() {
         out.log()
     );
     here.command("hangup");
-    out.until_it_says("terminated");
+    out.until_it_is_over();
     let call = a.until_call("201", "the call has ended", |c| c.has("ended"));
     let placed = call.events("placed");
     assert_eq!(placed[0]["trunk"], "main", "{}", call.story());
@@ -197,7 +197,7 @@ fn a_parked_caller_is_fetched_by_dialling_the_slot() {
     other.until_it_hears(THERE_HZ);
     caller.until_it_hears(HERE_HZ);
     caller.hang_up();
-    other.until_it_says("terminated");
+    other.until_it_is_over();
     let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
     let answered: Vec<_> = call
         .events("desk")

@@ -87,7 +87,7 @@ fn a_caller_in_the_queue_asks_to_be_rung_back_and_one_who_gives_up_is_too() {
     a.until_call("asks", "it queues", |c| was(c, "queued"));
     a.until_call("leaves", "it queues", |c| was(c, "queued"));
     asks.press("1");
-    asks.until_it_says("terminated");
+    asks.until_it_is_over();
     leaves.hang_up();
     for caller in ["asks", "leaves"] {
         let call = a.until_call(caller, "the call has ended", |c| c.has("ended"));
@@ -111,7 +111,7 @@ fn a_caller_whom_nobody_answers_leaves_a_message_and_the_lamps_tell_of_it() {
     caller.speak("call-book-4.wav");
     a.until_call("caller", "it was heard", |c| !c.heard().is_empty());
     caller.press("#");
-    caller.until_it_says("terminated");
+    caller.until_it_is_over();
     let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
     let story = call.story();
     assert!(was(&call, "message_kept"), "{story}");
