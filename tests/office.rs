@@ -2,8 +2,10 @@
 
 mod support;
 
-use serde_json::json;
+use serde_json::{Value, json};
+use std::io::Write as _;
 use std::path::Path;
+use std::process::Stdio;
 use support::baresip::{Baresip, OPUS, PCMU};
 use support::{Appliance, Settings};
 
@@ -39,7 +41,7 @@ fn a_telephone_rings_a_colleague_and_nothing_of_it_is_recorded() {
     there.until_it_hears(HERE_HZ);
     here.until_it_hears(THERE_HZ);
     here.command("hangup");
-    there.until_it_says("terminated");
+    there.until_it_is_over();
     let call = a.until_call("201", "the call has ended", |c| c.has("ended"));
     here.hang_up();
     there.hang_up();
@@ -120,7 +122,7 @@ fn a_telephone_with_the_right_rings_out_and_one_without_does_not() {
         out.log()
     );
     here.command("hangup");
-    out.until_it_says("terminated");
+    out.until_it_is_over();
     let call = a.until_call("201", "the call has ended", |c| c.has("ended"));
     let placed = call.events("placed");
     assert_eq!(placed[0]["trunk"], "main", "{}", call.story());
@@ -195,7 +197,7 @@ fn a_parked_caller_is_fetched_by_dialling_the_slot() {
     other.until_it_hears(THERE_HZ);
     caller.until_it_hears(HERE_HZ);
     caller.hang_up();
-    other.until_it_says("terminated");
+    other.until_it_is_over();
     let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
     let answered: Vec<_> = call
         .events("desk")
@@ -235,4 +237,103 @@ fn a_caller_whose_call_rings_elsewhere_is_picked_up() {
     rings.hang_up();
     other.hang_up();
     a.stop();
+}
+
+const ADMIN_CODE: &str = "an administrator's passcode";
+
+/// The hash of a passcode, as the configuration has it.
+fn hashed(dir: &Path, code: &str) -> String {
+    let mut command = support::anteroom(dir);
+    command
+        .arg("passcode")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(code.as_bytes()).unwrap();
+    let out = child.wait_with_output().unwrap();
+    String::from_utf8(out.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn people_come_and_go_while_calls_are_answered_and_their_telephones_with_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let passcode = format!(
+        "[[web.passcode]]\nrole = \"admin\"\nhash = \"{}\"\n",
+        hashed(dir.path(), ADMIN_CODE)
+    );
+    let settings = Settings {
+        more: &passcode,
+        ..brief()
+    };
+    let a = Appliance::start_with(dir.path(), settings);
+    let json_head = "Content-Type: application/json\r\n";
+    let sign_in = json!({ "code": ADMIN_CODE }).to_string();
+    let signed_in = a.http("POST", "/api/v1/session", json_head, &sign_in);
+    assert_eq!(signed_in.status, 201, "{signed_in:?}");
+    let (_, set) = signed_in.head.split_once("set-cookie: ").unwrap();
+    let admin = format!("{json_head}Cookie: {}\r\n", set.split(';').next().unwrap());
+    let add = |name: &str| -> String {
+        let body = json!({ "user": "201", "name": name, "rings": 1 }).to_string();
+        let added = a.http("POST", "/api/v1/users", &admin, &body);
+        assert_eq!(added.status, 201, "{}", added.head);
+        let added: Value = serde_json::from_str(&added.body).unwrap();
+        added["password"].as_str().unwrap().to_owned()
+    };
+    // How many telephones 201 has; none when there is no such person.
+    let telephones = || -> Option<usize> {
+        let page = a.api("/api/v1/people");
+        let person = page["people"]
+            .as_array()?
+            .iter()
+            .find(|p| p["user"] == "201")?
+            .clone();
+        Some(person["devices"].as_array()?.len())
+    };
+    // The command says how, since the appliance has the people.
+    let refused = support::run(dir.path(), &["users", "add", "201", "--name", "Anna"]);
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        !refused.status.success() && told.contains("/api/v1/users"),
+        "{told}"
+    );
+    assert_eq!(telephones(), None);
+
+    let sip = a.sip.to_string();
+    let first = Baresip::at_desk(dir.path(), "201", &add("Anna"), &sip, PCMU);
+    support::eventually("her telephone is there", || {
+        (telephones() == Some(1)).then_some(())
+    });
+    // A new password: what registered with the old one is gone, and registers no more.
+    let password = add("Anna Example");
+    support::eventually("it is not", || (telephones() == Some(0)).then_some(()));
+    // Beside the other, which is not asked to leave: it would try its old password until its address is banned.
+    let folder = dir.path().join("second");
+    let second = Baresip::at_desk(&folder, "201", &password, &sip, PCMU);
+    support::eventually("it is again", || (telephones() == Some(1)).then_some(()));
+
+    let gone = a.http("DELETE", "/api/v1/users/201", &admin, "");
+    assert_eq!(gone.status, 204, "{gone:?}");
+    assert_eq!(telephones(), None);
+    // Who comes back under the name does not find the telephone of before.
+    add("Anna Again");
+    assert_eq!(telephones(), Some(0));
+    first.hang_up();
+    second.hang_up();
+    assert_eq!(
+        a.http("GET", "/api/v1/users", &a.cookie(), "").status,
+        403,
+        "not for managers"
+    );
+    a.stop();
+    let listed = support::json_lines(dir.path(), &["users", "list", "--json"]);
+    assert_eq!(listed[0]["name"], "Anna Again");
+    let chain = support::json_lines(dir.path(), &["audit", "export"]);
+    let kinds: Vec<&str> = (chain.iter())
+        .filter_map(|e| e["kind"].as_str())
+        .filter(|k| k.starts_with("person."))
+        .collect();
+    assert_eq!(
+        kinds,
+        ["person.added", "person.changed", "person.removed", "person.added"]
+    );
 }

@@ -87,7 +87,7 @@ fn a_caller_in_the_queue_asks_to_be_rung_back_and_one_who_gives_up_is_too() {
     a.until_call("asks", "it queues", |c| was(c, "queued"));
     a.until_call("leaves", "it queues", |c| was(c, "queued"));
     asks.press("1");
-    asks.until_it_says("terminated");
+    asks.until_it_is_over();
     leaves.hang_up();
     for caller in ["asks", "leaves"] {
         let call = a.until_call(caller, "the call has ended", |c| c.has("ended"));
@@ -111,7 +111,7 @@ fn a_caller_whom_nobody_answers_leaves_a_message_and_the_lamps_tell_of_it() {
     caller.speak("call-book-4.wav");
     a.until_call("caller", "it was heard", |c| !c.heard().is_empty());
     caller.press("#");
-    caller.until_it_says("terminated");
+    caller.until_it_is_over();
     let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
     let story = call.story();
     assert!(was(&call, "message_kept"), "{story}");
@@ -126,6 +126,81 @@ fn a_caller_whom_nobody_answers_leaves_a_message_and_the_lamps_tell_of_it() {
     assert!(told.contains("Messages-Waiting: yes"), "{told}");
     assert!(told.contains("Voice-Message: 1/0"), "{told}");
     caller.hang_up();
+    let task = is_heard_and_done(&a, &call);
+    a.stop();
+    // It outlives the appliance: what came of it, and who listened, without a word of either's.
+    let shown = support::json_lines(dir.path(), &["tasks", "show", &task, "--json"]);
+    let what: Vec<&str> = (shown[0]["history"].as_array().unwrap().iter())
+        .map(|l| l["what"].as_str().unwrap())
+        .collect();
+    assert_eq!(what, ["taken", "note", "done"], "{shown:?}");
+    let chain = support::json_lines(dir.path(), &["audit", "export"]);
+    for kind in ["recording.heard", "task.taken", "task.noted", "task.closed"] {
+        let entries = chain.iter().filter(|e| e["kind"] == kind);
+        assert_eq!(entries.count(), 1, "{kind}");
+    }
+    let text = format!("{chain:?}");
+    assert!(!text.contains("Canary") && !text.contains("rang back"), "{text}");
+}
+
+/// Somebody takes the task of a message, listens to it, writes a note and closes it.
+fn is_heard_and_done(a: &Appliance, call: &Record) -> String {
+    let open = a.api("/api/v1/tasks");
+    let id = open["tasks"][0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/tasks/{id}");
+    let recording = a.api(&path)["recording"].clone();
+    assert_eq!(
+        (&recording["call"], &recording["message"]),
+        (&call.0["summary"]["id"], &json!(true))
+    );
+    // The receptionist was off: only the message was recorded.
+    assert!(recording["from_ms"].as_u64().unwrap() < 1_000, "{recording}");
+    let from = format!("/api/v1/calls/{}/recording", recording["call"].as_str().unwrap());
+    let audio = a.http("GET", &from, &a.cookie(), "");
+    assert!(
+        audio.status == 200 && audio.body.starts_with("OggS"),
+        "{}",
+        audio.head
+    );
+    assert_eq!(a.http("GET", &from, "", "").status, 401);
+    for (command, stands) in [
+        (json!({ "command": "take" }), "taken"),
+        (json!({ "command": "note", "text": "Canary" }), "taken"),
+        (json!({ "command": "done", "outcome": "rang back" }), "done"),
+    ] {
+        assert_eq!(a.order(&path, &command).json()["status"], stands);
+    }
+    assert_eq!(a.order(&path, &json!({ "command": "take" })).status, 409);
+    let nobody = json!({ "command": "assign", "to": "nobody" });
+    assert_eq!(a.order(&path, &nobody).status, 409);
+    assert_eq!(a.api("/api/v1/tasks")["tasks"], json!([]));
+    let closed = a.api("/api/v1/tasks?which=closed");
+    assert_eq!(closed["tasks"][0]["outcome"], "rang back");
+    id
+}
+
+#[test]
+fn a_caller_who_hangs_up_on_hold_is_rung_back_and_one_who_was_talked_to_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let password = add(dir.path(), "201");
+    let a = without_receptionist(dir.path(), "");
+    let desk = Baresip::at_desk(dir.path(), "201", &password, &a.sip.to_string(), PCMU);
+    for (name, held) in [("held", true), ("talking", false)] {
+        let mut caller = Baresip::start(dir.path(), name, PCMU);
+        caller.ring(&a.desk());
+        let call = a.until_call(name, "it is answered", |c| was(c, "answered"));
+        if held {
+            let id = call.0["summary"]["id"].as_str().unwrap();
+            let hold = a.order(&format!("/api/v1/calls/{id}/desk"), &json!({ "command": "hold" }));
+            assert_eq!(hold.status, 200, "{hold:?}");
+            a.until_call(name, "it is held", |c| was(c, "held"));
+        }
+        caller.hang_up();
+        let call = a.until_call(name, "the call has ended", |c| c.has("ended"));
+        let expected: &[&str] = if held { &["callback"] } else { &[] };
+        assert_eq!(tasks(&call), expected, "{}", call.story());
+    }
+    desk.hang_up();
     a.stop();
 }
 

@@ -171,6 +171,11 @@ impl Baresip {
         );
     }
 
+    /// Waits until its call is over. Of one shorter than a second it says nothing else.
+    pub fn until_it_is_over(&self) {
+        self.until_it_says("audio: destroyed (started=1)");
+    }
+
     /// Waits until the other side has pressed a key.
     pub fn until_it_got_key(&self, key: char) {
         eventually_or(

@@ -8,7 +8,6 @@
 
 mod appliance;
 pub mod baresip;
-pub mod linphone;
 pub mod peers;
 pub mod raw;
 pub mod record;

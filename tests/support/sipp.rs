@@ -69,26 +69,6 @@ impl Sipp {
         }
     }
 
-    /// Starts `scenario` as one who is rung once, at an address and port. It echoes the audio it gets.
-    pub fn answering(dir: &Path, scenario: &str, ip: &str, port: u16) -> Self {
-        let media = free_ports();
-        let (port, media) = (port.to_string(), media.to_string());
-        let args = [
-            "-i",
-            ip,
-            "-p",
-            &port,
-            "-mi",
-            "127.0.0.1",
-            "-mp",
-            &media,
-            "-rtp_echo",
-            "-m",
-            "1",
-        ];
-        Self::run(dir, scenario, None, None, &args)
-    }
-
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

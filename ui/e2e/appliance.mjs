@@ -227,23 +227,6 @@ const steps = {
     await page.evaluate(() => (window.onlyCodec = undefined));
   },
 
-  async 'through a TURN relay, with a pass that is good for a day'() {
-    await page.evaluate(() => (window.relayOnly = true));
-    await rings('opus');
-    await page.keyboard.press('a');
-    await shown('Talking');
-    await bothHear();
-    assert.equal((await way())[1], 'relay');
-    await page.keyboard.press('h');
-    await Promise.all([handsetHears(false), callerHears(false)]);
-    await page.keyboard.press('h');
-    await bothHear();
-    caller.hangUp();
-    await shown('Last call');
-    await caller.stop();
-    await page.evaluate(() => (window.relayOnly = false));
-  },
-
   async 'the handset rings a colleague, and both hear each other'() {
     const { user, password } = JSON.parse(added);
     room = await desk(join(dir, 'room'), 'pcmu', ROOM_HZ, { user, password, registrar: `127.0.0.1:${sip}` });

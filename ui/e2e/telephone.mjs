@@ -50,7 +50,8 @@ async function start(dir, codec, hertz, account, args) {
     over: () => /session closed|terminated/.test(log),
     /** The share of the last second heard that is a tone of `hertz`; 0 when it is quiet. */
     async hears(wanted) {
-      const file = (await readdir(dir)).find((f) => f.endsWith('-dec.wav'));
+      // Each call has a file of its own, named by when it began.
+      const file = (await readdir(dir)).filter((f) => f.endsWith('-dec.wav')).sort().at(-1);
       if (file === undefined) return 0;
       const wav = await readFile(join(dir, file));
       const frame = 2 * channels;

@@ -21,6 +21,17 @@ pub enum Role {
 impl Role {
     /// Every role.
     pub const ALL: [Self; 4] = [Self::FrontDesk, Self::Manager, Self::Admin, Self::Auditor];
+
+    /// Its name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::FrontDesk => "front_desk",
+            Self::Manager => "manager",
+            Self::Admin => "admin",
+            Self::Auditor => "auditor",
+        }
+    }
 }
 
 /// An HTTP method, as far as the API uses them.
@@ -105,8 +116,20 @@ pub enum RouteId {
     CallsSearch,
     /// One call.
     Call,
-    /// Open tasks.
+    /// A call's recording, to be heard.
+    Recording,
+    /// Tasks.
     Tasks,
+    /// One task with its history.
+    Task,
+    /// What somebody does with a task.
+    TaskChange,
+    /// Everybody whose telephones register here.
+    Users,
+    /// Adds or changes somebody.
+    UserAdd,
+    /// Removes somebody.
+    UserRemove,
     /// One version of one knowledge entry.
     Entry,
 }
@@ -129,6 +152,8 @@ const DESK: Access = Access::Roles(&[Role::FrontDesk, Role::Manager]);
 const STAFF: Access = Access::Roles(&[Role::FrontDesk, Role::Manager, Role::Admin]);
 const RECORD: Access = Access::Roles(&[Role::FrontDesk, Role::Manager, Role::Auditor]);
 const KNOWLEDGE: Access = Access::Roles(&Role::ALL);
+/// Those who give out secrets.
+const ADMIN: Access = Access::Roles(&[Role::Admin]);
 const MACHINE: Access = Access::Roles(&[Role::Manager, Role::Admin]);
 
 const fn row(id: RouteId, method: Method, path: &'static str, access: Access) -> RouteRule {
@@ -179,7 +204,18 @@ pub const ROUTES: &[RouteRule] = &[
     row(RouteId::Calls, Method::Get, "/api/v1/calls", RECORD),
     row(RouteId::CallsSearch, Method::Post, "/api/v1/calls/search", RECORD),
     row(RouteId::Call, Method::Get, "/api/v1/calls/{id}", RECORD),
+    row(
+        RouteId::Recording,
+        Method::Get,
+        "/api/v1/calls/{id}/recording",
+        RECORD,
+    ),
     row(RouteId::Tasks, Method::Get, "/api/v1/tasks", RECORD),
+    row(RouteId::Task, Method::Get, "/api/v1/tasks/{id}", RECORD),
+    row(RouteId::TaskChange, Method::Post, "/api/v1/tasks/{id}", DESK),
+    row(RouteId::Users, Method::Get, "/api/v1/users", ADMIN),
+    row(RouteId::UserAdd, Method::Post, "/api/v1/users", ADMIN),
+    row(RouteId::UserRemove, Method::Delete, "/api/v1/users/{user}", ADMIN),
     row(
         RouteId::Entry,
         Method::Get,
@@ -224,7 +260,9 @@ mod tests {
             RouteId::Calls,
             RouteId::Call,
             RouteId::CallsSearch,
+            RouteId::Recording,
             RouteId::Tasks,
+            RouteId::Task,
         ] {
             assert_eq!(may(id), [FrontDesk, Manager, Auditor], "{id:?}");
         }
@@ -234,8 +272,12 @@ mod tests {
             RouteId::Handset,
             RouteId::People,
             RouteId::Desk,
+            RouteId::TaskChange,
         ] {
             assert_eq!(may(id), [FrontDesk, Manager], "{id:?}");
+        }
+        for id in [RouteId::Users, RouteId::UserAdd, RouteId::UserRemove] {
+            assert_eq!(may(id), [Admin], "{id:?}");
         }
         // Whoever looks after the machine must be able to stop it, too.
         assert_eq!(may(RouteId::AutomationSet), [FrontDesk, Manager, Admin]);

@@ -5,7 +5,8 @@
 
 use crate::desk::{CallDesk, DeskStage, PEOPLE_MAX, Person};
 use crate::live::{EngineState, LiveBody, LiveCall, LiveEvent, Snapshot};
-use crate::record::{CallSummary, TaskDto, TaskStatus};
+use crate::record::CallSummary;
+use crate::task::{TaskDto, TaskStatus};
 use anteroom_types::event::TRUNK_INSIDE;
 use anteroom_types::{CallEvent, CallId, Decision, EventKind, Side, TaskKind, TraceId, Wall};
 use std::collections::{BTreeMap, VecDeque};
@@ -73,7 +74,8 @@ impl LiveBoard {
 
     /// Something happened in a call. Returns what to publish: the event, then the task it made, if it made one.
     pub fn call_event(&mut self, event: CallEvent<String>) -> Vec<LiveEvent> {
-        let task = task_of(&event);
+        // Whoever was quick has changed it already: what is known is newer than how it was made.
+        let task = task_of(&event).filter(|t| self.tasks.iter().all(|k| k.id != t.id));
         let call = event.call;
         self.keep(&event);
         let mut out = vec![self.publish(LiveBody::Call { event })];
@@ -99,6 +101,13 @@ impl LiveBoard {
     pub fn task(&mut self, task: TaskDto) -> LiveEvent {
         self.put_task(task.clone());
         self.publish(LiveBody::Task { task })
+    }
+
+    /// Those of these open tasks that are shown otherwise or not at all.
+    #[must_use]
+    pub fn changed_tasks(&self, mut tasks: Vec<TaskDto>) -> Vec<TaskDto> {
+        tasks.retain(|t| self.tasks.iter().all(|shown| shown != t));
+        tasks
     }
 
     /// Where a call stands at the desk. Returns nothing when that changes nothing, or when the call is not in progress.
@@ -159,7 +168,7 @@ impl LiveBoard {
         known.then(|| self.tail.iter().filter(|e| e.seq > seq).cloned().collect())
     }
 
-    /// How many tasks of a kind are open, as far as the board holds them.
+    /// How many tasks of a kind are open or taken, as far as the board holds them.
     #[must_use]
     pub fn open_tasks(&self, kind: TaskKind) -> u32 {
         let n = self.tasks.iter().filter(|t| t.kind == kind).count();
@@ -209,7 +218,7 @@ impl LiveBoard {
 
     fn put_task(&mut self, task: TaskDto) {
         self.tasks.retain(|t| t.id != task.id);
-        if task.status == TaskStatus::Open {
+        if task.status.is_open() {
             if self.tasks.len() == TASKS_MAX {
                 self.tasks.pop_front();
             }
@@ -246,13 +255,17 @@ pub fn task_of(event: &CallEvent<String>) -> Option<TaskDto> {
             due,
         } => Some(TaskDto {
             id: *task,
-            call: event.call,
+            call: Some(event.call),
             kind: *kind,
             summary: summary.clone(),
             number: number.clone(),
             created_at: event.at,
             due: *due,
             status: TaskStatus::Open,
+            owner: None,
+            closed_at: None,
+            closed_by: None,
+            outcome: None,
         }),
         _ => None,
     }
@@ -427,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_is_published_and_goes_when_it_is_done() {
+    fn a_task_is_published_stays_while_it_is_taken_and_goes_when_it_is_done() {
         let mut b = board();
         let out = b.call_event(event(
             1,
@@ -445,9 +458,18 @@ mod tests {
             panic!("the second tells of the task")
         };
         assert_eq!(b.snapshot(Wall(9)).tasks, [task.clone()]);
-        task.status = TaskStatus::Done;
-        b.task(task);
-        assert!(b.snapshot(Wall(9)).tasks.is_empty());
+        task.status = TaskStatus::Taken;
+        task.owner = Some("anna".into());
+        b.task(task.clone());
+        assert_eq!(b.snapshot(Wall(9)).tasks, [task.clone()]);
+        for closed in [TaskStatus::Done, TaskStatus::Cancelled] {
+            task.status = closed;
+            b.task(task.clone());
+            assert!(b.snapshot(Wall(9)).tasks.is_empty());
+            task.status = TaskStatus::Open;
+            b.task(task.clone());
+            assert_eq!(b.snapshot(Wall(9)).tasks, [task.clone()], "reopened");
+        }
     }
 
     #[test]

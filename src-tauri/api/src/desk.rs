@@ -24,6 +24,14 @@ pub struct Who {
     pub user: Option<String>,
 }
 
+impl Who {
+    /// What the record calls them: the user, or the role of whoever is nobody in particular.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.user.clone().unwrap_or_else(|| self.role.as_str().to_owned())
+    }
+}
+
 /// An ICE server, as `RTCIceServer` (W3C WebRTC 4.2.4) wants it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IceServer {

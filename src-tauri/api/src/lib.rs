@@ -18,6 +18,8 @@ pub mod live;
 pub mod record;
 pub mod schema;
 pub mod session;
+pub mod task;
+pub mod user;
 
 pub use access::{Access, ROUTES, Role, RouteId, RouteRule};
 pub use board::LiveBoard;
@@ -32,8 +34,10 @@ pub use live::{
     EngineState, LiveBody, LiveCall, LiveEvent, OpenState, RecogniserHealth, RecogniserState, ServerMessage,
     Snapshot, TrunkState, TrunkStatus,
 };
-pub use record::{
-    CallDetail, CallSummary, CallsPage, CallsQuery, EntryDetail, RecordingInfo, SearchRequest, TaskDto,
-    TaskStatus, TasksPage,
-};
+pub use record::{CallDetail, CallSummary, CallsPage, CallsQuery, EntryDetail, RecordingInfo, SearchRequest};
 pub use session::{SessionInfo, SessionRequest};
+pub use task::{
+    TaskCommand, TaskDetail, TaskDto, TaskEvent, TaskLine, TaskRecording, TaskStatus, TasksPage, TasksQuery,
+    TasksWhich,
+};
+pub use user::{UserAdded, UserDto, UserRequest, UsersPage};

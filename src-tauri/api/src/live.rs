@@ -5,7 +5,8 @@
 //! snapshot when that is too long ago. One that cannot keep up gets a new snapshot too, so nothing is ever missed for good.
 
 use crate::desk::{CallDesk, Person};
-use crate::record::{CallSummary, TaskDto};
+use crate::record::CallSummary;
+use crate::task::TaskDto;
 use anteroom_types::{CallEvent, CallId, TraceId, Wall};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

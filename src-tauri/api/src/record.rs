@@ -1,7 +1,8 @@
-//! What is kept: calls, tasks, entries.
+//! What is kept: calls and entries.
 
+use crate::task::TaskDto;
 use anteroom_types::knowledge::KnowledgeEntry;
-use anteroom_types::{CallEvent, CallId, EndReason, TaskId, TaskKind, TraceId, Wall};
+use anteroom_types::{CallEvent, CallId, EndReason, TraceId, Wall};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -100,44 +101,6 @@ pub struct CallDetail {
     pub tasks: Vec<TaskDto>,
     /// Its recording, if it was recorded.
     pub recording: Option<RecordingInfo>,
-}
-
-/// Where a task stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum TaskStatus {
-    /// Somebody must do it.
-    Open,
-    /// It is done.
-    Done,
-}
-
-/// A task.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct TaskDto {
-    /// The task.
-    pub id: TaskId,
-    /// The call it came from.
-    pub call: CallId,
-    /// What about.
-    pub kind: TaskKind,
-    /// One line for the person who takes it.
-    pub summary: String,
-    /// The number to ring back, if known.
-    pub number: Option<String>,
-    /// When it was made.
-    pub created_at: Wall,
-    /// When it is due.
-    pub due: Wall,
-    /// Where it stands.
-    pub status: TaskStatus,
-}
-
-/// Open tasks, the most pressing first.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct TasksPage {
-    /// The tasks.
-    pub tasks: Vec<TaskDto>,
 }
 
 /// One version of an entry, and whether it is still what would be said.

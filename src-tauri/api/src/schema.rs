@@ -3,7 +3,7 @@
 use crate::{
     ApiError, Automation, AutomationRequest, CallDetail, CallsPage, CallsQuery, DeskCommand, DeskDone,
     EntryDetail, Handset, HealthReport, PeoplePage, SearchRequest, ServerMessage, SessionInfo,
-    SessionRequest, TasksPage,
+    SessionRequest, TaskCommand, TaskDetail, TasksPage, TasksQuery, UserAdded, UserRequest, UsersPage,
 };
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
@@ -19,7 +19,13 @@ pub fn document() -> Value {
     g.subschema_for::<CallsPage>();
     g.subschema_for::<SearchRequest>();
     g.subschema_for::<CallDetail>();
+    g.subschema_for::<TasksQuery>();
     g.subschema_for::<TasksPage>();
+    g.subschema_for::<TaskDetail>();
+    g.subschema_for::<TaskCommand>();
+    g.subschema_for::<UsersPage>();
+    g.subschema_for::<UserRequest>();
+    g.subschema_for::<UserAdded>();
     g.subschema_for::<EntryDetail>();
     g.subschema_for::<HealthReport>();
     g.subschema_for::<Handset>();

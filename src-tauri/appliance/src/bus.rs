@@ -67,6 +67,11 @@ impl Bus {
         }
     }
 
+    /// Shows what was written by another way than [`Bus::tell`].
+    pub(crate) fn show(&self, event: CallEvent) {
+        let _ = self.live.send(Arc::new(event));
+    }
+
     /// What happens from now on.
     #[must_use]
     pub(crate) fn listen(&self) -> broadcast::Receiver<Arc<CallEvent>> {

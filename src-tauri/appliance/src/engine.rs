@@ -17,8 +17,8 @@ use crate::{board, convert};
 use anteroom_api::{LiveBoard, LiveEvent};
 use anteroom_media::{MediaError, MediaFactory, MediaSession};
 use anteroom_sip::{Sip, SipEvent};
-use anteroom_store::Store;
-use anteroom_types::{CallId, LegId, TraceId};
+use anteroom_store::{Store, StoreError};
+use anteroom_types::{CallId, EventKind, LegId, TraceId};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +28,8 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 /// SIP events that may wait for the engine; the SIP layer answers new calls with 503 while it is full.
 const SIP_EVENTS_MAX: usize = 1_024;
+/// Events at the end of a mended call that tell of the mending: the task, and the end.
+const MENDING_EVENTS: usize = 2;
 
 /// What every call shares.
 pub(crate) struct Shared {
@@ -48,6 +50,10 @@ pub(crate) struct Shared {
     pub(crate) routes: Mutex<HashMap<LegId, mpsc::Sender<ToCall>>>,
     /// Where orders to a call go.
     pub(crate) calls: Mutex<HashMap<CallId, mpsc::Sender<ToCall>>>,
+    /// Held while a task is changed and screens are told of it.
+    pub(crate) task_changes: tokio::sync::Mutex<()>,
+    /// Held while people are changed, in the store and for the telephones.
+    pub(crate) people_changes: tokio::sync::Mutex<()>,
 }
 
 impl Shared {
@@ -131,6 +137,8 @@ impl Engine {
             screens: Screens::default(),
             routes: Mutex::default(),
             calls: Mutex::default(),
+            task_changes: tokio::sync::Mutex::default(),
+            people_changes: tokio::sync::Mutex::default(),
             clinic,
         });
         let (board, live) = board::start(&shared).await?;
@@ -276,9 +284,22 @@ impl Engine {
                 tracing::error!(trace = %trace, panicked = e.is_panic(), "a call was lost");
                 let _ = shared.bye(leg);
                 let mending = Arc::clone(&shared);
-                let mend = move || {
+                let mend = move || -> Result<(), StoreError> {
                     let shared = &mending;
-                    crate::start::mend_call(&shared.store, &shared.clock, &shared.clinic, call, Some(&from))
+                    crate::start::mend_call(&shared.store, &shared.clock, &shared.clinic, call, Some(&from))?;
+                    // Screens hear of its end and of the task, too.
+                    let record = shared.store.get_call(call)?;
+                    let events = record.map(|r| r.events).unwrap_or_default();
+                    let last = events.len().saturating_sub(MENDING_EVENTS);
+                    for event in events.into_iter().skip(last) {
+                        if matches!(
+                            event.kind,
+                            EventKind::TaskCreated { .. } | EventKind::Ended { .. }
+                        ) {
+                            shared.bus.show(event);
+                        }
+                    }
+                    Ok(())
                 };
                 if let Ok(Err(e)) = tokio::task::spawn_blocking(mend).await {
                     tracing::error!(trace = %trace, error = %anteroom_types::error::chain(&e),

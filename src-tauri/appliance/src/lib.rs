@@ -36,6 +36,7 @@ mod ring;
 mod screens;
 mod speech;
 mod start;
+pub mod tasks;
 pub mod tools;
 pub mod users;
 

@@ -26,6 +26,15 @@ pub fn now() -> Wall {
     Clock::start().wall()
 }
 
+/// A time as a command prints it: UTC, to the second.
+#[must_use]
+pub fn moment(at: Wall) -> String {
+    jiff::Timestamp::from_millisecond(at.0).map_or_else(
+        |_| at.0.to_string(),
+        |t| t.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+    )
+}
+
 /// Makes a configuration answer anybody on loopback, on free ports: for the demo.
 pub fn on_loopback(config: &mut Config) {
     let s = |t: &str| toml::Spanned::new(0..0, t.to_owned());

@@ -320,10 +320,22 @@ pub(crate) enum Calls {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Tasks {
-    /// Open tasks, the earliest due first
+    /// Open tasks, the earliest due first; or closed ones, the latest first
     #[command(after_help = "Example: anteroom tasks list --json")]
     List {
         /// One JSON object a line
+        #[arg(long)]
+        json: bool,
+        /// Those that are done or cancelled
+        #[arg(long)]
+        closed: bool,
+    },
+    /// One task and who changed what of it
+    #[command(after_help = "Example: anteroom tasks show 01KAJ5QZ3M8F2V7N9W4XRBTC6D --json")]
+    Show {
+        /// Its id
+        id: String,
+        /// JSON
         #[arg(long)]
         json: bool,
     },

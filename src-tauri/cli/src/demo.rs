@@ -195,6 +195,7 @@ async fn prepare(
         demo_desk::ROOM_NAME,
         0,
         None,
+        anteroom_appliance::users::COMMAND_LINE,
     )?;
     Ok(Some(added))
 }

@@ -2,8 +2,8 @@
 
 use crate::args;
 use crate::out::{Exit, Outcome, Problem, json, line};
-use anteroom_api::{CallsQuery, SearchRequest};
-use anteroom_appliance::{Place, StartError, open_store, open_store_to_read, records, tools};
+use anteroom_api::{CallsQuery, SearchRequest, TaskDto, TasksQuery, TasksWhich};
+use anteroom_appliance::{Place, StartError, open_store, open_store_to_read, records, tasks, tools};
 use anteroom_types::{CallId, EventKind, TaskId};
 use std::io::Write;
 use std::str::FromStr;
@@ -134,18 +134,51 @@ fn describe(kind: &EventKind<String>) {
 pub(crate) fn tasks(place: &args::Place, command: args::Tasks) -> Outcome {
     let (config, place) = Place::find(place.data.as_deref(), place.config.as_deref())?;
     match command {
-        args::Tasks::List { json: as_json } => {
+        args::Tasks::List {
+            json: as_json,
+            closed,
+        } => {
             let store = open_store_to_read(&config, &place)?;
-            let tasks = records::tasks_page(&store)?.unwrap_or_default().tasks;
+            let query = TasksQuery {
+                which: closed.then_some(TasksWhich::Closed),
+                limit: None,
+                before: None,
+            };
+            let tasks = records::tasks_page(&store, &query)?.unwrap_or_default().tasks;
             if tasks.is_empty() && !as_json {
-                line("no open tasks");
-            }
-            for t in tasks {
-                if as_json {
-                    json(&t);
+                line(if closed {
+                    "no closed tasks"
                 } else {
-                    let number = t.number.as_deref().unwrap_or("no number");
-                    line(format!("{}  {:?}: {} ({number})", t.id, t.kind, t.summary));
+                    "no open tasks"
+                });
+            }
+            for t in &tasks {
+                if as_json {
+                    json(t);
+                } else {
+                    line(summary(t));
+                }
+            }
+        }
+        args::Tasks::Show {
+            id: text,
+            json: as_json,
+        } => {
+            let task: TaskId = id(&text, "tasks list")?;
+            let store = open_store_to_read(&config, &place)?;
+            let detail = records::task_detail(&store, task)?.ok_or_else(|| no_task(&text))?;
+            if as_json {
+                json(&detail);
+            } else {
+                line(summary(&detail.task));
+                for l in &detail.history {
+                    let more = l.note.as_deref().or(l.owner.as_deref()).unwrap_or_default();
+                    line(format!(
+                        "  {}  {} {}  {more}",
+                        tools::moment(l.at),
+                        l.who,
+                        word(&l.what)
+                    ));
                 }
             }
         }
@@ -156,11 +189,36 @@ pub(crate) fn tasks(place: &args::Place, command: args::Tasks) -> Outcome {
         } => {
             let task: TaskId = id(&text, "tasks list")?;
             let store = open_store(&config, &place)?;
-            store.close_task(task, &by, &outcome.into(), tools::now())?;
+            tasks::close(&store, task, &by, &outcome)?;
             line(format!("{task} is done"));
         }
     }
     Ok(Exit::Ok)
+}
+
+fn no_task(id: &str) -> Problem {
+    Problem::new(
+        format!("there is no task {id}"),
+        "List them with: anteroom tasks list, or --closed",
+    )
+}
+
+/// A task on one line.
+fn summary(t: &TaskDto) -> String {
+    let number = t.number.as_deref().unwrap_or("no number");
+    let stands = match (&t.owner, t.status.is_open()) {
+        (Some(owner), true) => format!("{} by {owner}", word(&t.status)),
+        _ => word(&t.status),
+    };
+    format!("{}  {:?}: {} ({number}) [{stands}]", t.id, t.kind, t.summary)
+}
+
+/// An enum's word, as in the JSON.
+fn word<T: serde::Serialize>(value: &T) -> String {
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|v| v.as_str().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 pub(crate) fn audit(place: &args::Place, command: args::Audit) -> Outcome {

@@ -1,8 +1,8 @@
 //! `anteroom users`: people and their telephones.
 
 use crate::args;
-use crate::out::{Exit, Outcome, json, line};
-use anteroom_appliance::{Place, open_store, open_store_to_read, users};
+use crate::out::{Exit, Outcome, Problem, json, line};
+use anteroom_appliance::{Place, StartError, open_store, open_store_to_read, users};
 use serde_json::json as object;
 
 pub(crate) fn run(place: &args::Place, command: args::Users) -> Outcome {
@@ -41,9 +41,9 @@ pub(crate) fn run(place: &args::Place, command: args::Users) -> Outcome {
             class,
             json: as_json,
         } => {
-            let store = open_store(&config, &place)?;
+            let store = open_store(&config, &place).map_err(running)?;
             let class = outbound.then_some(class.as_str());
-            let password = users::add(&store, &config, &user, &name, rings, class)?;
+            let password = users::add(&store, &config, &user, &name, rings, class, users::COMMAND_LINE)?;
             if let Some(class) = class.filter(|c| !config.outbound.has_class(c)) {
                 crate::out::warn(format!(
                     "there is no [[outbound.class]] named '{class}' in the configuration: until there is, only emergency numbers may be rung"
@@ -62,10 +62,25 @@ pub(crate) fn run(place: &args::Place, command: args::Users) -> Outcome {
             }
         }
         args::Users::Remove { user } => {
-            let store = open_store(&config, &place)?;
-            users::remove(&store, &user)?;
+            let store = open_store(&config, &place).map_err(running)?;
+            users::remove(&store, &user, users::COMMAND_LINE)?;
             line(format!("{user} is removed"));
         }
     }
     Ok(Exit::Ok)
+}
+
+/// Why people cannot be changed by this command now: the appliance that runs has them, and takes changes itself.
+fn running(e: StartError) -> Problem {
+    match e {
+        StartError::Held { dir } => Problem::new(
+            format!(
+                "an Anteroom is running on the data in {} [store.locked]",
+                dir.display()
+            ),
+            "Change people through it, without a restart: sign in as an administrator and use POST and DELETE \
+             /api/v1/users (docs/API.md). Or stop it first.",
+        ),
+        e => e.into(),
+    }
 }

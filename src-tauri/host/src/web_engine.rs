@@ -2,11 +2,12 @@
 
 use anteroom_api::{
     ApiError, Automation, CallDetail, CallsPage, CallsQuery, DeskCommand, DeskDone, EntryDetail, Handset,
-    HealthReport, LiveEvent, PeoplePage, SearchRequest, Snapshot, TasksPage, Who,
+    HealthReport, LiveEvent, PeoplePage, SearchRequest, Snapshot, TaskCommand, TaskDetail, TaskDto,
+    TasksPage, TasksQuery, UserAdded, UserRequest, UsersPage, Who,
 };
 use anteroom_appliance::Engine;
-use anteroom_appliance::records;
-use anteroom_types::{CallId, EntryId, TraceId};
+use anteroom_appliance::{records, users};
+use anteroom_types::{CallId, EntryId, TaskId, TraceId, UserFacing};
 use anteroom_web::{Answer, SipPeer, SipSocket};
 use tokio::sync::broadcast;
 
@@ -41,9 +42,20 @@ impl anteroom_web::Engine for WebEngine {
         let store = self.0.store();
         blocking(move || records::call(&store, id))
     }
-    fn tasks(&self) -> Answer<'_, TasksPage> {
+    fn recording(&self, who: Who, call: CallId) -> Answer<'_, Vec<u8>> {
         let store = self.0.store();
-        blocking(move || records::tasks_page(&store))
+        blocking(move || records::listen(&store, call, &who.name()))
+    }
+    fn tasks(&self, query: TasksQuery) -> Answer<'_, TasksPage> {
+        let store = self.0.store();
+        blocking(move || records::tasks_page(&store, &query))
+    }
+    fn task(&self, id: TaskId) -> Answer<'_, TaskDetail> {
+        let store = self.0.store();
+        blocking(move || records::task_detail(&store, id))
+    }
+    fn change_task(&self, who: Who, id: TaskId, command: TaskCommand) -> Answer<'_, TaskDto> {
+        Box::pin(async move { self.0.change_task(&who, id, command).await })
     }
     fn sip_socket(&self, peer: SipPeer) -> Option<SipSocket> {
         let (to_engine, from_engine) = self.0.sip_socket(peer.addr, peer.secure)?;
@@ -67,6 +79,16 @@ impl anteroom_web::Engine for WebEngine {
     fn set_automation(&self, who: Who, on: bool) -> Answer<'_, Automation> {
         Box::pin(async move { Ok(self.0.set_automation(&who, on)) })
     }
+    fn users(&self) -> Answer<'_, UsersPage> {
+        let store = self.0.store();
+        blocking(move || users::page(&store))
+    }
+    fn add_user(&self, who: Who, user: UserRequest) -> Answer<'_, UserAdded> {
+        Box::pin(async move { self.0.add_user(&who, user).await })
+    }
+    fn remove_user(&self, who: Who, user: String) -> Answer<'_, ()> {
+        Box::pin(async move { self.0.remove_user(&who, user).await })
+    }
     fn entry(&self, id: EntryId, version: u32) -> Answer<'_, EntryDetail> {
         let store = self.0.store();
         blocking(move || records::entry(&store, &id, version))
@@ -74,13 +96,20 @@ impl anteroom_web::Engine for WebEngine {
 }
 
 /// Reads from the store, away from the threads that serve requests.
-fn blocking<T: Send + 'static>(
-    read: impl FnOnce() -> Result<Option<T>, anteroom_appliance::records::ReadError> + Send + 'static,
+fn blocking<T: Send + 'static, E: UserFacing + std::error::Error + Send + 'static>(
+    read: impl FnOnce() -> Result<Option<T>, E> + Send + 'static,
 ) -> Answer<'static, T> {
     Box::pin(async move {
         match tokio::task::spawn_blocking(read).await {
             Ok(Ok(Some(found))) => Ok(found),
             Ok(Ok(None)) => Err(ApiError::not_found("record")),
+            // What was erased is no fault of the machine.
+            Ok(Err(e)) if e.code() == "recording.erased" => Err(ApiError::new(
+                410,
+                e.code(),
+                "The recording was erased.",
+                e.hint(),
+            )),
             Ok(Err(e)) => {
                 tracing::error!(error = %anteroom_types::error::chain(&e), "a record could not be read");
                 Err(ApiError::unavailable("The records cannot be read at the moment."))

@@ -262,6 +262,69 @@ impl UserFacing for StoreError {
     }
 }
 
+/// Why a task may not be changed so as it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TaskRefusal {
+    /// Somebody else sees to it.
+    #[error("somebody else has taken the task")]
+    Taken,
+    /// It is done or cancelled.
+    #[error("the task is closed")]
+    Closed,
+    /// It is neither done nor cancelled.
+    #[error("the task is not closed")]
+    NotClosed,
+    /// Its history is full.
+    #[error("the task has been changed 500 times")]
+    Full,
+}
+
+impl UserFacing for TaskRefusal {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Taken => "task.taken",
+            Self::Closed => "task.closed",
+            Self::NotClosed => "task.not_closed",
+            Self::Full => "task.full",
+        }
+    }
+    fn hint(&self) -> String {
+        match self {
+            Self::Taken => "Ask whoever has it to give it back, or a manager to give it to you.",
+            Self::Closed => "Look at what came of it; reopen it if something is still to do.",
+            Self::NotClosed => "There is nothing to reopen: load it again.",
+            Self::Full => "It can only be closed. Do that, and make a new one.",
+        }
+        .to_owned()
+    }
+}
+
+/// Why a task was not changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TaskError {
+    /// It may not be changed so as it stands.
+    #[error(transparent)]
+    Refused(TaskRefusal),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl UserFacing for TaskError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Refused(e) => e.code(),
+            Self::Store(e) => e.code(),
+        }
+    }
+    fn hint(&self) -> String {
+        match self {
+            Self::Refused(e) => e.hint(),
+            Self::Store(e) => e.hint(),
+        }
+    }
+}
+
 impl From<rusqlite::Error> for StoreError {
     fn from(e: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode as C;

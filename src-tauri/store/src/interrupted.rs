@@ -20,8 +20,9 @@ impl Store {
         Ok(calls)
     }
 
-    /// Ends a call that was cut off, and makes the task to ring back, in one transaction. A call that has ended is left
-    /// as it is, so that doing this twice makes one task. Whether anything was done. Its recording was made whole when
+    /// Ends a call that was cut off, and makes the task to ring back, in one transaction. A call that left a task somebody
+    /// still has to see to gets no second one: that it was cut off is written to the one it has. A call that has ended is
+    /// left as it is, so that doing this twice makes one task. Whether anything was done. Its recording was made whole when
     /// the store was opened. Blocks until it is on the disk.
     ///
     /// # Errors
@@ -65,6 +66,7 @@ impl Store {
                 mono: Mono(mono.cast_unsigned()),
                 kind,
             };
+            let noted = summary.clone();
             let told = EventKind::TaskCreated {
                 task,
                 kind,
@@ -78,8 +80,16 @@ impl Store {
                 reason: EndReason::Interrupted,
                 seconds,
             };
+            let waits: Option<String> = tx
+                .conn
+                .prepare_cached("SELECT id FROM task WHERE call = ?1 AND closed_at IS NULL ORDER BY due LIMIT 1")?
+                .query_row([&key], |r| r.get(0))
+                .optional()?;
             // Whom staff rang themselves is rung again by whoever wanted them: nobody is owed anything.
-            let told = (!inside).then_some(told);
+            let told = (!inside && waits.is_none()).then_some(told);
+            if let Some(waits) = waits {
+                crate::tasks::note_by_system(tx, &waits, &noted, at)?;
+            }
             for (n, kind) in (1..).zip(told.into_iter().chain([end])) {
                 let event = event(seq + n, kind);
                 if let Some(p) = Prepared::new(&event)? {

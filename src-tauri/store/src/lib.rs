@@ -43,14 +43,17 @@ mod writer;
 
 pub use audit_log::ExportError;
 pub use calls::{CallFilter, CallHit, CallRecord, CallSummary, LIST_MAX, PLACED_MAX, PlacedCall, Turn};
-pub use error::{OpenError, SqlFailure, StoreError, WriteError};
+pub use error::{OpenError, SqlFailure, StoreError, TaskError, TaskRefusal, WriteError};
 pub use index::VECTOR_DIM;
 pub use keys::MasterKey;
 pub use migrate::SCHEMA_VERSION;
 pub use open::{StoreConfig, database_exists, disk_free_bytes};
 pub use pending::Pending;
 pub use people::{PEOPLE_MAX, PERSON_NAME_CHARS_MAX, PERSON_USER_CHARS_MAX, Person};
-pub use tasks::{TASK_TEXT_CHARS_MAX, Task};
+pub use tasks::{
+    TASK_HISTORY_MAX, TASK_OWNER_BYTES_MAX, TASK_TEXT_CHARS_MAX, Task, TaskActor, TaskChange, TaskEvent,
+    TaskFilter, TaskLine, TaskState,
+};
 pub use vector::{VectorError, VectorIndex, normalised};
 
 use anteroom_types::Wall;

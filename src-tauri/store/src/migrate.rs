@@ -28,6 +28,7 @@ pub(crate) const MIGRATIONS: &[Migration] = migrations![
     4 "0004_audit",
     5 "0005_people",
     6 "0006_placed",
+    7 "0007_tasks",
 ];
 
 /// The schema version this program writes.
@@ -179,6 +180,37 @@ mod tests {
                 .unwrap();
             assert_eq!(kept, 1);
         }
+    }
+
+    #[test]
+    fn tasks_of_before_have_a_state_and_what_came_of_them_is_their_history() {
+        let key = MasterKey::from_bytes([3; 32]).subkey(KeyPurpose::Database);
+        let dir = tempfile::tempdir().unwrap();
+        let mut conn = connect(&dir.path().join("t.db"), &key, true).unwrap();
+        migrate(&mut conn, dir.path(), 0, 6).unwrap();
+        conn.execute_batch(
+            "INSERT INTO task (id, kind, origin, summary, created_at, due) VALUES ('a', 'callback', 'staff', 's', 1, 2);
+             INSERT INTO task VALUES ('b', NULL, 'callback', 'staff', 's', NULL, 1, 2, 9, 'Anna', 'rang back');",
+        )
+        .unwrap();
+        migrate(&mut conn, dir.path(), 0, SCHEMA_VERSION).unwrap();
+        let state = |id: &str| -> String {
+            conn.query_row("SELECT state FROM task WHERE id = ?1", [id], |r| r.get(0))
+                .unwrap()
+        };
+        assert_eq!((state("a").as_str(), state("b").as_str()), ("open", "done"));
+        let told: Vec<(String, i64, String, String, String)> = conn
+            .prepare("SELECT task, at, who, what, note FROM task_history")
+            .unwrap()
+            .query_map([], |r| {
+                Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))
+            })
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let line = ("b", 9, "Anna", "done", "rang back");
+        let line = (line.0.into(), line.1, line.2.into(), line.3.into(), line.4.into());
+        assert_eq!(told, [line]);
     }
 
     #[test]

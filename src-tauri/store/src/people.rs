@@ -2,6 +2,7 @@
 
 use crate::Store;
 use crate::error::StoreError;
+use crate::tasks::release_all_of;
 use anteroom_types::{Pii, Purpose, Wall};
 use rusqlite::{OptionalExtension, Row, params};
 use serde_json::json;
@@ -118,7 +119,7 @@ impl Store {
         .wait_blocking()
     }
 
-    /// Removes somebody. Blocks until it is on the disk.
+    /// Removes somebody; the tasks they have taken are for whoever has time again. Blocks until it is on the disk.
     ///
     /// # Errors
     /// When there is nobody of that name.
@@ -133,7 +134,7 @@ impl Store {
                 return Err(StoreError::NotFound { what: "person" });
             }
             tx.audit(at, "person.removed", &actor, &user, json!({}))?;
-            Ok(())
+            release_all_of(tx, &user, &actor, at)
         })
         .wait_blocking()
     }

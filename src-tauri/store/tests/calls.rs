@@ -1,6 +1,6 @@
 //! Events become a record that can be listed, read and searched, and evidence that can be verified.
 mod common;
-use anteroom_store::{CallFilter, StoreError, Task};
+use anteroom_store::{CallFilter, StoreError};
 use anteroom_types::event::{CallEvent, DecisionRecord, EventKind};
 use anteroom_types::{
     Decision, EndReason, EntryId, EntryRef, GateClass, Mono, Purpose, SayId, Side, TaskId, TaskKind, TurnId,
@@ -230,49 +230,6 @@ fn words_of_either_side_are_found_and_any_text_is_a_safe_query() {
     ] {
         store.search_calls(odd, 10).unwrap();
     }
-}
-
-#[test]
-fn a_task_is_opened_listed_and_closed_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
-    let task = Task {
-        id: TaskId::new(Wall(NOON), 1),
-        call: None,
-        kind: TaskKind::Callback,
-        summary: "Ring Mr Canary".into(),
-        number: None,
-        created_at: Wall(NOON),
-        due: Wall(NOON + 1),
-        closed_at: None,
-        closed_by: None,
-        outcome: None,
-    };
-    store.open_task(task.clone(), "u1").unwrap();
-    assert!(matches!(
-        store.open_task(task.clone(), "u1"),
-        Err(StoreError::Conflict { .. })
-    ));
-    assert_eq!(store.list_tasks(false, 10).unwrap(), std::slice::from_ref(&task));
-    store
-        .close_task(task.id, "u2", &"done".into(), Wall(NOON + 5))
-        .unwrap();
-    assert!(matches!(
-        store.close_task(task.id, "u2", &"done".into(), Wall(NOON + 5)),
-        Err(StoreError::Conflict { .. })
-    ));
-    assert!(store.list_tasks(false, 10).unwrap().is_empty());
-    let closed = &store.list_tasks(true, 10).unwrap()[0];
-    assert_eq!(closed.closed_by.as_deref(), Some("u2"));
-    let nobody = Task {
-        id: TaskId::new(Wall(NOON), 2),
-        call: Some(call(9)),
-        ..task
-    };
-    assert!(matches!(
-        store.open_task(nobody, "u1"),
-        Err(StoreError::NotFound { .. })
-    ));
 }
 
 #[test]

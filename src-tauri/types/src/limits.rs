@@ -34,6 +34,8 @@ pub const HTTP_BODY_BYTES_MAX: usize = 256 * 1024;
 pub const WS_FRAME_BYTES_MAX: usize = 64 * 1024;
 /// Live listeners on the event stream.
 pub const WS_CLIENTS_MAX: usize = 64;
+/// Recordings on their way to listeners, each held in memory.
+pub const PLAYING_MAX: usize = 8;
 /// Keypad digits kept for one question.
 pub const DTMF_DIGITS_MAX: usize = 32;
 /// Users who may register telephones.

@@ -1,6 +1,7 @@
 //! The page with a scripted call and no telephone, for work on the page and for its browser tests.
 //!
-//! Prints a sign-in link, then obeys lines on standard input: `call`, `more`, `urgent`, `end`, `off`, `link`, `admin`, `stop`.
+//! Prints a sign-in link, then obeys lines on standard input: `call`, `more`, `urgent`, `end`, `off`, `link`, `admin`, `stop`;
+//! `voicemail` is a call that left a message, `overdue` a task that is late.
 //!
 //! For the browser handset: `user NAME` and `manager NAME` print a link that signs them in; `staff` lists people; `id` prints the first call's
 //! id; `desk JSON` places that call at the desk (a `CallDesk` without its `call`); `cut` closes every
@@ -23,8 +24,8 @@ mod sip_peer;
 use anteroom_api::Role;
 use anteroom_types::event::{BargeInAction, DecisionRecord};
 use anteroom_types::{
-    Decision, EndReason, EntryId, EntryRef, EventKind, GateClass, Mono, SayId, Side, TaskId, TaskKind,
-    TurnId, Wall,
+    Decision, DeskFact, EndReason, EntryId, EntryRef, EventKind, GateClass, Mono, SayId, Side, TaskId,
+    TaskKind, TurnId, Wall,
 };
 use anteroom_web::{Engine, WebConfig, serve};
 use fake::{Fake, Line, now};
@@ -72,6 +73,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 s.automation = false;
                 s.recogniser.demonstration = false;
             }),
+            "voicemail" => voicemail(&engine),
+            "overdue" => owed(
+                &engine,
+                &mut begin(&engine, "01632 960055"),
+                TaskKind::Callback,
+                "Wanted a person; nobody answered.",
+                -40 * MINUTE_MS,
+            ),
             "link" => link(Role::FrontDesk),
             "admin" => link(Role::Admin),
             "stop" => break,
@@ -277,6 +286,36 @@ fn more(engine: &Fake, line: &mut Line) {
     ] {
         engine.say(line, kind);
     }
+}
+
+const MINUTE_MS: i64 = 60_000;
+
+fn owed(engine: &Fake, line: &mut Line, kind: TaskKind, summary: &str, due_in_ms: i64) {
+    let made = EventKind::TaskCreated {
+        task: TaskId::new(now(), rand::random()),
+        kind,
+        summary: summary.into(),
+        number: Some("01632 960055".into()),
+        due: Wall(now().0 + due_in_ms),
+    };
+    engine.say(line, made);
+    let reason = EndReason::CallerHungUp;
+    engine.say(line, EventKind::Ended { reason, seconds: 31 });
+}
+
+/// Nobody answers, and the caller leaves a message.
+fn voicemail(engine: &Fake) {
+    let mut line = begin(engine, "01632 960044");
+    for what in [
+        DeskFact::NobodyAnswered,
+        DeskFact::LeavesMessage,
+        DeskFact::MessageKept,
+    ] {
+        let (who, slot) = (None, None);
+        engine.say(&mut line, EventKind::Desk { what, who, slot });
+    }
+    let summary = "Left a message. Last said: can somebody ring me about Friday";
+    owed(engine, &mut line, TaskKind::Voicemail, summary, 120 * MINUTE_MS);
 }
 
 fn emergency(engine: &Fake) -> Line {

@@ -2,9 +2,10 @@
 
 use anteroom_api::{
     ApiError, Automation, CallDetail, CallsPage, CallsQuery, DeskCommand, DeskDone, EngineState, EntryDetail,
-    Handset, HealthReport, LiveEvent, PeoplePage, SearchRequest, Snapshot, TasksPage, Who,
+    Handset, HealthReport, LiveEvent, PeoplePage, SearchRequest, Snapshot, TaskCommand, TaskDetail, TaskDto,
+    TasksPage, TasksQuery, UserAdded, UserRequest, UsersPage, Who,
 };
-use anteroom_types::{CallId, EntryId, TraceId};
+use anteroom_types::{CallId, EntryId, TaskId, TraceId};
 use axum::body::Bytes;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -66,8 +67,15 @@ pub trait Engine: Send + Sync + 'static {
     fn search_calls(&self, request: SearchRequest) -> Answer<'_, CallsPage>;
     /// One call.
     fn call(&self, id: CallId) -> Answer<'_, CallDetail>;
-    /// Open tasks.
-    fn tasks(&self) -> Answer<'_, TasksPage>;
+    /// A call's recording as an Ogg file. That somebody heard it is evidence: the engine writes it down first.
+    fn recording(&self, who: Who, call: CallId) -> Answer<'_, Vec<u8>>;
+    /// Tasks.
+    fn tasks(&self, query: TasksQuery) -> Answer<'_, TasksPage>;
+    /// One task with its history.
+    fn task(&self, id: TaskId) -> Answer<'_, TaskDetail>;
+    /// Somebody does something with a task. The server has checked limits and the asker's role; whose the task is is for
+    /// the engine to know. Every screen is told.
+    fn change_task(&self, who: Who, id: TaskId, command: TaskCommand) -> Answer<'_, TaskDto>;
     /// A browser opens SIP over WebSocket; none when browser handsets are not available. Must not block.
     fn sip_socket(&self, peer: SipPeer) -> Option<SipSocket>;
     /// What the asker's browser needs to be a telephone.
@@ -81,6 +89,12 @@ pub trait Engine: Send + Sync + 'static {
     fn automation(&self) -> Answer<'_, Automation>;
     /// The kill switch: from off, no caller is answered by the machine, and calls in progress go to people.
     fn set_automation(&self, who: Who, on: bool) -> Answer<'_, Automation>;
+    /// Everybody whose telephones register here.
+    fn users(&self) -> Answer<'_, UsersPage>;
+    /// Adds somebody, or gives them a new name, place, rights and password. Holds for telephones at once.
+    fn add_user(&self, who: Who, user: UserRequest) -> Answer<'_, UserAdded>;
+    /// Removes somebody. Their telephones are unregistered at once.
+    fn remove_user(&self, who: Who, user: String) -> Answer<'_, ()>;
     /// One version of an entry.
     fn entry(&self, id: EntryId, version: u32) -> Answer<'_, EntryDetail>;
 }

@@ -21,8 +21,9 @@ use subtle::ConstantTimeEq;
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(20);
 
 /// No inline script or style, nothing from elsewhere, no frame around it, no markup made from strings but Svelte's own.
+/// Audio comes from the page's own memory, where it was fetched to: each fetch of a recording is an entry in the audit chain.
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; \
-connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+connect-src 'self'; media-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
 require-trusted-types-for 'script'; trusted-types svelte-trusted-html";
 
 const TRACE: HeaderName = HeaderName::from_static("x-trace-id");

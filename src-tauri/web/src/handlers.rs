@@ -126,11 +126,6 @@ pub(crate) async fn call(State(shared): App, Path(id): Path<String>) -> Reply {
     Ok(reply::json(StatusCode::OK, &detail))
 }
 
-pub(crate) async fn tasks(State(shared): App) -> Reply {
-    let page = shared.engine.tasks().await?;
-    Ok(reply::json(StatusCode::OK, &page))
-}
-
 pub(crate) async fn entry(State(shared): App, Path((id, version)): Path<(String, String)>) -> Reply {
     let id = EntryId::new(id).map_err(|_| ApiError::not_found("entry"))?;
     let version = version.parse().map_err(|_| ApiError::not_found("entry"))?;

@@ -24,7 +24,9 @@ mod server;
 mod sessions;
 mod signin;
 mod sip;
+mod tasks;
 mod tls;
+mod users;
 
 pub use config::{Passcode, TlsMode, WebConfig, hash_passcode};
 pub use engine::{Answer, Engine, SIP_QUEUE_MAX, SipPeer, SipSocket};

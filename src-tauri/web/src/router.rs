@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::limiter::Limiter;
 use crate::reply::{self, Refusal};
 use crate::sessions::Sessions;
-use crate::{desk, events, guard, handlers, signin, sip};
+use crate::{desk, events, guard, handlers, signin, sip, tasks, users};
 use anteroom_api::{ROUTES, RouteId};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -26,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) listeners: Arc<Semaphore>,
     /// Places for browser handsets; when all are taken the next is refused.
     pub(crate) handsets: Arc<Semaphore>,
+    /// Places for recordings on their way to a listener; when all are taken the next is refused.
+    pub(crate) playing: Arc<Semaphore>,
     pub(crate) allowed_hosts: Vec<String>,
     pub(crate) metrics_token: Option<String>,
     pub(crate) session_length: Duration,
@@ -65,7 +67,13 @@ fn handler(id: RouteId, filter: axum::routing::MethodFilter) -> MethodRouter<Arc
         RouteId::Calls => on(filter, handlers::calls),
         RouteId::CallsSearch => on(filter, handlers::search_calls),
         RouteId::Call => on(filter, handlers::call),
-        RouteId::Tasks => on(filter, handlers::tasks),
+        RouteId::Recording => on(filter, tasks::recording),
+        RouteId::Tasks => on(filter, tasks::list),
+        RouteId::Task => on(filter, tasks::read),
+        RouteId::TaskChange => on(filter, tasks::change),
+        RouteId::Users => on(filter, users::list),
+        RouteId::UserAdd => on(filter, users::add),
+        RouteId::UserRemove => on(filter, users::remove),
         RouteId::Entry => on(filter, handlers::entry),
     }
 }

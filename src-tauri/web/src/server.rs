@@ -9,7 +9,7 @@ use crate::router::{self, Shared};
 use crate::sessions::{Sessions, turned_true};
 use crate::{host, tls};
 use anteroom_api::{Role, Who};
-use anteroom_types::limits::WS_CLIENTS_MAX;
+use anteroom_types::limits::{PLAYING_MAX, WS_CLIENTS_MAX};
 use argon2::password_hash::PasswordHash;
 use axum::Router;
 use hyper::body::Incoming;
@@ -179,6 +179,7 @@ impl Bound {
             hashing: Arc::new(Semaphore::new(1)),
             listeners: Arc::new(Semaphore::new(WS_CLIENTS_MAX)),
             handsets: Arc::new(Semaphore::new(WS_CLIENTS_MAX)),
+            playing: Arc::new(Semaphore::new(PLAYING_MAX)),
             allowed_hosts: config.allowed_hosts,
             metrics_token: config.metrics_token,
             session_length: Duration::from_secs(u64::from(config.session_minutes.max(1)) * 60),

@@ -176,6 +176,17 @@ impl Sessions {
         })
     }
 
+    /// Ends the sessions of a user who is no more.
+    pub(crate) fn end_of(&self, user: &str) {
+        self.lock().sessions.retain(|_, s| {
+            let theirs = s.who.user.as_deref() == Some(user);
+            if theirs {
+                s.end.send_replace(true);
+            }
+            !theirs
+        });
+    }
+
     /// Ends a session; its live streams close.
     pub(crate) fn end(&self, key: &[u8; 32]) {
         if let Some(s) = self.lock().sessions.remove(key) {
@@ -216,6 +227,22 @@ mod tests {
         s.end(&found.key);
         assert!(*found.ended.borrow());
         assert!(s.find(&token, t).is_none());
+    }
+
+    #[test]
+    fn who_is_no_more_is_signed_out_and_nobody_else_is() {
+        let (s, t) = (Sessions::default(), Instant::now());
+        let of = |user: Option<&str>| Who {
+            role: Role::FrontDesk,
+            user: user.map(str::to_owned),
+        };
+        let begin = |user| s.start(of(user), HOUR, t, Wall(0)).0;
+        let (anna, again, ben, nobody) = (begin(Some("a")), begin(Some("a")), begin(Some("b")), begin(None));
+        let told = s.find(&anna, t).unwrap();
+        s.end_of("a");
+        assert!(*told.ended.borrow());
+        assert!(s.find(&anna, t).is_none() && s.find(&again, t).is_none());
+        assert!(s.find(&ben, t).is_some() && s.find(&nobody, t).is_some());
     }
 
     #[test]

@@ -131,7 +131,7 @@ async fn passcode_holder(shared: &Arc<Shared>, code: Zeroizing<String>) -> Resul
     work.await.map_err(|_| Refusal(reply::internal()))
 }
 
-fn too_often(wait: Duration) -> Response {
+pub(crate) fn too_often(wait: Duration) -> Response {
     let seconds = wait.as_secs() + 1;
     let mut response = Refusal(ApiError::new(
         429,

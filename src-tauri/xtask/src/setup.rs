@@ -32,7 +32,6 @@ const DESK: &[&str] = &["baresip", "chromium", "fonts-dejavu-core"];
 const TEST: &[&str] = &[
     "sip-tester",
     "sipvicious",
-    "linphone-cli",
     "coturn",
     "rtpengine-daemon",
     "sox",

@@ -11,7 +11,7 @@ const PARTS: &[Part] = &[
     ("deny", "licences, bans and sources of dependencies", deny),
     ("ui", "the page: types, lint, unit tests", ui),
     ("doc", "rustdoc", doc),
-    ("e2e", "the page and the handset in real browsers", e2e),
+    ("e2e", "the page, its tasks and the handset in real browsers", e2e),
     ("fuzz", "fuzz targets, a minute each", fuzz),
     ("rust", "every Rust test", rust),
     (
@@ -118,7 +118,7 @@ fn e2e() -> Result<(), Fail> {
     cargo(&["build", "--quiet", "--example", example])
         .args(WITHOUT_WINDOW)
         .run()?;
-    for test in ["e2e/run.mjs", "e2e/handset.mjs"] {
+    for test in ["e2e/run.mjs", "e2e/tasks.mjs", "e2e/handset.mjs"] {
         Cmd::new("node")
             .arg(test)
             .dir(root().join("ui"))

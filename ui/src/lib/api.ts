@@ -1,5 +1,5 @@
 // Made by scripts/types.mjs from src-tauri/api/schema/api.json. Do not edit.
-// schema sha256 3d71409a33ba1974682dc97356f10a324ed371f33ce993ef0a304f908a3e11eb
+// schema sha256 07b1e9a9007c37b1af1a97a8c6cd3f1b7a08d780ae23abf48474eb6f6f97a894
 
 /**
  * A ULID: 26 characters of Crockford base 32.
@@ -456,7 +456,7 @@ export type EndReason =
 /**
  * Where a task stands.
  */
-export type TaskStatus = 'open' | 'done';
+export type TaskStatus = 'open' | 'taken' | 'done' | 'cancelled';
 /**
  * How a check came out. The order is from good to bad.
  */
@@ -631,6 +631,66 @@ export type ServerMessage =
       message: 'alive';
       now: Wall;
     };
+/**
+ * The body of `POST /api/v1/tasks/{id}`: what somebody does with the task. The answer is the task as it is then.
+ *
+ * What somebody else has taken is theirs to release, give away and close, or a manager's; anybody may write a note to it
+ * or change when it is due.
+ */
+export type TaskCommand =
+  | {
+      command: 'take';
+    }
+  | {
+      command: 'release';
+    }
+  | {
+      command: 'assign';
+      /**
+       * The user.
+       */
+      to: string;
+    }
+  | {
+      at: Wall;
+      command: 'due';
+    }
+  | {
+      command: 'note';
+      /**
+       * What, at most [`TASK_TEXT_CHARS_MAX`] characters.
+       */
+      text: string;
+    }
+  | {
+      command: 'done';
+      /**
+       * What came of it, as long as a note.
+       */
+      outcome: string;
+    }
+  | {
+      command: 'cancel';
+      /**
+       * Why, as long as a note.
+       */
+      why: string;
+    }
+  | {
+      command: 'reopen';
+      /**
+       * Why, as long as a note.
+       */
+      why?: string | null;
+    };
+/**
+ * What happened to a task.
+ */
+export type TaskEvent = 'taken' | 'released' | 'assigned' | 'due' | 'note' | 'done' | 'cancelled' | 'reopened';
+/**
+ * Which tasks are listed.
+ */
+export type TasksWhich = 'open' | 'closed';
 
 /**
  * Everything that crosses Anteroom's HTTP and WebSocket surface.
@@ -696,15 +756,26 @@ export interface AnteroomApi {
   SessionRequest: SessionRequest;
   Side: Side;
   Snapshot: Snapshot;
+  TaskCommand: TaskCommand;
+  TaskDetail: TaskDetail;
   TaskDto: TaskDto;
+  TaskEvent: TaskEvent;
   TaskId: TaskId;
   TaskKind: TaskKind;
+  TaskLine: TaskLine;
+  TaskRecording: TaskRecording;
   TaskStatus: TaskStatus;
   TasksPage: TasksPage;
+  TasksQuery: TasksQuery;
+  TasksWhich: TasksWhich;
   TraceId: TraceId;
   TrunkState: TrunkState;
   TrunkStatus: TrunkStatus;
   TurnId: TurnId;
+  UserAdded: UserAdded;
+  UserDto: UserDto;
+  UserRequest: UserRequest;
+  UsersPage: UsersPage;
   Wall: Wall;
 }
 /**
@@ -1001,7 +1072,18 @@ export interface CallSummary {
  * A task.
  */
 export interface TaskDto {
-  call: CallId;
+  /**
+   * The call it came from, if it came from one.
+   */
+  call?: CallId | null;
+  /**
+   * When it was closed.
+   */
+  closed_at?: Wall | null;
+  /**
+   * By whom: a user, or the role of whoever was nobody in particular.
+   */
+  closed_by?: string | null;
   created_at: Wall;
   due: Wall;
   id: TaskId;
@@ -1010,6 +1092,14 @@ export interface TaskDto {
    * The number to ring back, if known.
    */
   number?: string | null;
+  /**
+   * What came of it, or why it needs no doing.
+   */
+  outcome?: string | null;
+  /**
+   * The user who sees to it or did; none also when that is nobody in particular.
+   */
+  owner?: string | null;
   status: TaskStatus;
   /**
    * One line for the person who takes it.
@@ -1392,11 +1482,149 @@ export interface SessionRequest {
   code: string;
 }
 /**
- * Open tasks, the most pressing first.
+ * A task with all that is known of it.
+ */
+export interface TaskDetail {
+  /**
+   * What happened to it since it was made, the earliest first.
+   */
+  history: TaskLine[];
+  /**
+   * The recording of its call, if there is one.
+   */
+  recording?: TaskRecording | null;
+  task: TaskDto;
+}
+/**
+ * A line of a task's history.
+ */
+export interface TaskLine {
+  at: Wall;
+  /**
+   * Of `due`: when it is due from then on.
+   */
+  due?: Wall | null;
+  /**
+   * A note, an outcome or a reason.
+   */
+  note?: string | null;
+  /**
+   * Of `taken` and `assigned`: whose it became.
+   */
+  owner?: string | null;
+  what: TaskEvent;
+  /**
+   * Who: a user, or the role of whoever was nobody in particular.
+   */
+  who: string;
+}
+/**
+ * What can be heard of a task's call.
+ */
+export interface TaskRecording {
+  call: CallId;
+  /**
+   * Where the caller's message begins in it, in milliseconds; 0 when there is no message, only the call.
+   */
+  from_ms: number;
+  /**
+   * Whether that is a message left for the clinic.
+   */
+  message: boolean;
+}
+/**
+ * A page of tasks.
  */
 export interface TasksPage {
+  /**
+   * Of closed ones, what to send as `before` for the next page; none at the end.
+   */
+  next?: TaskId | null;
   /**
    * The tasks.
    */
   tasks: TaskDto[];
+}
+/**
+ * The query of `GET /api/v1/tasks`.
+ */
+export interface TasksQuery {
+  /**
+   * Of closed ones, only those closed before this one; the last of the page before.
+   */
+  before?: TaskId | null;
+  /**
+   * Most rows wanted, at most [`PAGE_ROWS_MAX`]; of open ones, all there are unless given.
+   */
+  limit?: number | null;
+  /**
+   * Which; open ones unless given.
+   */
+  which?: TasksWhich | null;
+}
+/**
+ * Somebody who was added, with what is shown this once.
+ */
+export interface UserAdded {
+  at: Wall;
+  /**
+   * What their telephones register with. It is kept hashed, and never shown again.
+   */
+  password: string;
+  /**
+   * The domain their telephones register at.
+   */
+  realm: string;
+  user: UserDto;
+}
+/**
+ * Somebody whose telephones register here.
+ */
+export interface UserDto {
+  /**
+   * The class of rights with which they ring numbers outside; none when they may not.
+   */
+  class?: string | null;
+  /**
+   * What colleagues call them.
+   */
+  name: string;
+  /**
+   * Place in the desk's ring group, from 1; 0 when they are not in it.
+   */
+  rings: number;
+  /**
+   * What their telephones register as.
+   */
+  user: string;
+}
+/**
+ * The body of `POST /api/v1/users`: somebody new, or a new name, place, rights and password for somebody who is there.
+ */
+export interface UserRequest {
+  /**
+   * The class of rights with which they ring numbers outside; none when they may not.
+   */
+  class?: string | null;
+  /**
+   * What colleagues call them: 1 to 80 characters.
+   */
+  name: string;
+  /**
+   * Place in the desk's ring group, from 1; 0 not to be in it. 1 unless given.
+   */
+  rings?: number | null;
+  /**
+   * What their telephones register as: 1 to 32 letters, digits, dots, dashes and underlines.
+   */
+  user: string;
+}
+/**
+ * Everybody whose telephones register here.
+ */
+export interface UsersPage {
+  /**
+   * The people, by what their telephones register as.
+   */
+  users: UserDto[];
 }

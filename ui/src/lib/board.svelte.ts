@@ -1,5 +1,17 @@
 // What the page knows.
-import type { CallDesk, CallEvent, CallId, CallSummary, EngineState, LiveEvent, Person, ServerMessage, TaskDto } from './api';
+import type {
+  CallDesk,
+  CallEvent,
+  CallId,
+  CallSummary,
+  EngineState,
+  LiveEvent,
+  Person,
+  ServerMessage,
+  SessionInfo,
+  TaskDto,
+  TaskId,
+} from './api';
 import * as client from './client';
 import { apply, emptyView, fold, summary, type CallView } from './fold';
 import { Stream, type Connection } from './stream';
@@ -8,6 +20,7 @@ const ENDED_MAX = 20;
 const RECENT_MAX = 50;
 
 export type View = 'calls' | 'card' | 'tasks' | 'recent';
+export type TaskView = 'todo' | 'mine' | 'closed';
 export type Reading = { is: 'nothing' } | { is: 'loading' } | { is: 'failed'; why: unknown } | { is: 'call'; call: CallView };
 
 export class Board {
@@ -16,6 +29,10 @@ export class Board {
   calls = $state<CallView[]>([]);
   ended = $state<CallView[]>([]);
   tasks = $state<TaskDto[]>([]);
+  /** Closed tasks, the latest first, once they were asked for; and where the next page begins. */
+  closed = $state<{ tasks: TaskDto[]; next: TaskId | null } | null>(null);
+  /** Who looks at this. */
+  who = $state<Pick<SessionInfo, 'role' | 'user'> | null>(null);
   recent = $state<CallSummary[]>([]);
   /** Where calls in progress stand at the desk. */
   desk = $state<CallDesk[]>([]);
@@ -73,6 +90,19 @@ export class Board {
     this.#stream.retry();
   }
 
+  /** Whether a task is with whoever looks at this. Those who share a code that is nobody's share what they take. */
+  isMine(task: TaskDto): boolean {
+    return (task.owner ?? null) === (this.who?.user ?? null);
+  }
+
+  /** Reads closed tasks: the latest, or the page after those that are here. */
+  async readClosed(further: boolean): Promise<void> {
+    const page = await client.closedTasks(further ? (this.closed?.next ?? null) : null);
+    const before = further ? (this.closed?.tasks ?? []) : [];
+    const news = page.tasks.filter((t) => before.every((b) => b.id !== t.id));
+    this.closed = { tasks: [...before, ...news], next: page.next ?? null };
+  }
+
   async choose(id: CallId): Promise<void> {
     this.#chosen = id;
     this.view = 'card';
@@ -105,6 +135,8 @@ export class Board {
         this.engine = snapshot.state;
         this.calls = snapshot.calls.flatMap((c) => fold(c.events) ?? []);
         this.tasks = snapshot.tasks;
+        // What was closed meanwhile is read again when it is asked for.
+        this.closed = null;
         this.recent = snapshot.recent;
         this.desk = snapshot.desk;
         this.people = snapshot.people;
@@ -137,8 +169,7 @@ export class Board {
         this.engine = body.state;
         break;
       case 'task':
-        this.tasks = this.tasks.filter((t) => t.id !== body.task.id);
-        if (body.task.status === 'open') this.tasks.push(body.task);
+        this.#task(body.task);
         break;
       case 'desk':
         this.desk = [...this.desk.filter((d) => d.call !== body.desk.call), body.desk];
@@ -149,6 +180,16 @@ export class Board {
       case 'call':
         this.#callEvent(body.event);
         break;
+    }
+  }
+
+  #task(task: TaskDto): void {
+    const open = task.status === 'open' || task.status === 'taken';
+    const without = (tasks: TaskDto[]) => tasks.filter((t) => t.id !== task.id);
+    this.tasks = open ? [...without(this.tasks), task] : without(this.tasks);
+    if (this.closed !== null) {
+      const others = without(this.closed.tasks);
+      this.closed = { tasks: open ? others : [task, ...others], next: this.closed.next };
     }
   }
 

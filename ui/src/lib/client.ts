@@ -1,5 +1,18 @@
 // The HTTP side of the API.
-import type { ApiError, Automation, CallDetail, DeskCommand, DeskDone, EntryDetail, Handset, SessionInfo } from './api';
+import type {
+  ApiError,
+  Automation,
+  CallDetail,
+  DeskCommand,
+  DeskDone,
+  EntryDetail,
+  Handset,
+  SessionInfo,
+  TaskCommand,
+  TaskDetail,
+  TaskDto,
+  TasksPage,
+} from './api';
 
 /** What the server refused, or null when it could not be reached. */
 export class Failure extends Error {
@@ -11,7 +24,7 @@ export class Failure extends Error {
   }
 }
 
-async function ask(method: string, path: string, body?: unknown): Promise<unknown> {
+async function send(method: string, path: string, body?: unknown): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(path, {
@@ -25,10 +38,13 @@ async function ask(method: string, path: string, body?: unknown): Promise<unknow
   } catch {
     throw new Failure(null, null);
   }
-  if (response.status === 204) return null;
-  const value: unknown = await response.json().catch(() => null);
-  if (!response.ok) throw new Failure(response.status, value as ApiError | null);
-  return value;
+  if (response.ok) return response;
+  throw new Failure(response.status, (await response.json().catch(() => null)) as ApiError | null);
+}
+
+async function ask(method: string, path: string, body?: unknown): Promise<unknown> {
+  const response = await send(method, path, body);
+  return response.status === 204 ? null : ((await response.json().catch(() => null)) as unknown);
 }
 
 export async function session(): Promise<SessionInfo> {
@@ -49,6 +65,24 @@ export async function call(id: string): Promise<CallDetail> {
 
 export async function entry(id: string, version: number): Promise<EntryDetail> {
   return (await ask('GET', `/api/v1/knowledge/${encodeURIComponent(id)}/${version}`)) as EntryDetail;
+}
+
+export async function task(id: string): Promise<TaskDetail> {
+  return (await ask('GET', `/api/v1/tasks/${encodeURIComponent(id)}`)) as TaskDetail;
+}
+
+export async function closedTasks(before: string | null): Promise<TasksPage> {
+  const from = before === null ? '' : `&before=${encodeURIComponent(before)}`;
+  return (await ask('GET', `/api/v1/tasks?which=closed${from}`)) as TasksPage;
+}
+
+export async function changeTask(id: string, command: TaskCommand): Promise<TaskDto> {
+  return (await ask('POST', `/api/v1/tasks/${encodeURIComponent(id)}`, command)) as TaskDto;
+}
+
+/** A call's recording, all of it. That it was fetched is kept. */
+export async function recording(call: string): Promise<Blob> {
+  return (await send('GET', `/api/v1/calls/${encodeURIComponent(call)}/recording`)).blob();
 }
 
 export async function handset(): Promise<Handset> {

@@ -27,6 +27,19 @@ export function moment(wall: number, now: number): string {
   }).format(wall);
 }
 
+/** For a field of date and time, which knows no time zone: the reader's. */
+export function toLocal(wall: number): string {
+  const d = new Date(wall);
+  const two = (n: number) => `${n}`.padStart(2, '0');
+  return `${d.getFullYear()}-${two(d.getMonth() + 1)}-${two(d.getDate())}T${two(d.getHours())}:${two(d.getMinutes())}`;
+}
+
+/** And back; null when it is no time. */
+export function fromLocal(text: string): number | null {
+  const at = new Date(text).getTime();
+  return Number.isFinite(at) ? at : null;
+}
+
 export function day(wall: number): string {
   return new Intl.DateTimeFormat(getLocale(), { dateStyle: 'medium' }).format(wall);
 }

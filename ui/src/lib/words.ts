@@ -1,8 +1,9 @@
 // The words for what the engine names.
 import { m } from '../paraglide/messages';
-import type { Decision, DeskFact, EndReason, EntryStatus, RecogniserHealth, TaskKind, TrunkStatus } from './api';
+import type { Decision, DeskFact, EndReason, EntryStatus, Person, RecogniserHealth, Role, TaskKind, TaskLine, TrunkStatus } from './api';
 import { Failure } from './client';
 import type { NoteKind } from './fold';
+import { moment } from './format';
 
 const decisions: Record<Decision, () => string> = {
   answer: () => m.decision_answer(),
@@ -36,6 +37,43 @@ const kinds: Record<TaskKind, () => string> = {
   voicemail: () => m.task_kind_voicemail(),
 };
 export const taskKind = (k: TaskKind): string => kinds[k]();
+
+const roles: Record<Role | 'system', () => string> = {
+  front_desk: () => m.role_front_desk(),
+  manager: () => m.role_manager(),
+  admin: () => m.role_admin(),
+  auditor: () => m.role_auditor(),
+  system: () => m.clinic(),
+};
+
+/** The name of a user; of whoever was nobody in particular, the role. */
+export function who(user: string, people: Person[]): string {
+  const known = people.find((p) => p.user === user)?.name;
+  return known ?? (user in roles ? roles[user as Role | 'system']() : user);
+}
+
+/** What happened to a task. */
+export function taskLine(line: TaskLine, people: Person[], now: number): string {
+  const p = { who: who(line.who, people) };
+  switch (line.what) {
+    case 'taken':
+      return m.hist_taken(p);
+    case 'released':
+      return m.hist_released(p);
+    case 'assigned':
+      return m.hist_assigned({ ...p, owner: who(line.owner ?? '', people) });
+    case 'due':
+      return m.hist_due({ ...p, time: moment(line.due ?? 0, now) });
+    case 'note':
+      return m.hist_note(p);
+    case 'done':
+      return m.hist_done(p);
+    case 'cancelled':
+      return m.hist_cancelled(p);
+    case 'reopened':
+      return m.hist_reopened(p);
+  }
+}
 
 const trunks: Record<TrunkStatus, () => string> = {
   up: () => m.trunk_up(),
@@ -112,6 +150,9 @@ export function note(n: NoteKind, name: (user: string) => string): string {
 export function failure(e: unknown): string {
   if (!(e instanceof Failure) || e.status === null) return m.error_unreachable();
   if (e.status === 403) return m.error_role();
-  if (e.status === 404) return m.error_gone();
+  if (e.status === 404 || e.status === 410) return m.error_gone();
+  if (e.error?.code === 'task.taken') return m.task_err_taken();
+  if (e.error?.code === 'task.closed' || e.error?.code === 'task.not_closed') return m.task_err_closed();
+  if (e.error?.code === 'task.too_far') return m.task_err_too_far();
   return m.error_with_trace({ trace: e.error?.trace ?? '-' });
 }

@@ -61,11 +61,14 @@ enum Speculation {
 }
 
 /// A turn that has ended and whose words are awaited.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Awaited {
     segment: SegmentId,
     start: Mono,
     end: Mono,
+    /// How far it was heard, with the silence that ended it.
+    until: Mono,
+    cancel: CancelFlag,
 }
 
 pub(super) struct Listening {
@@ -163,7 +166,7 @@ impl Listening {
     /// The turn is over: its words are those of the speculation that assumed the same end, or are asked for now.
     pub(super) fn end_of_turn(&mut self, segment: SegmentId, start: Mono, end: Mono) -> Option<Ended> {
         self.speaking_since = None;
-        match std::mem::replace(&mut self.speculation, Speculation::None) {
+        let cancel = match std::mem::replace(&mut self.speculation, Speculation::None) {
             Speculation::Done {
                 segment: s,
                 end: e,
@@ -181,26 +184,61 @@ impl Listening {
                 end: e,
                 cancel,
             } if s == segment && e == end => {
+                self.shared.speech.ladder.promote(&cancel);
                 self.speculation = Speculation::Pending {
                     segment: s,
                     end: e,
-                    cancel,
+                    cancel: cancel.clone(),
                 };
+                cancel
             }
             Speculation::Pending { cancel, .. } => {
                 cancel.cancel();
-                let _ = self.recognise(For::Final(segment), start, self.heard_until);
+                self.recognise(For::Final(segment), start, self.heard_until)
             }
-            _ => {
-                let _ = self.recognise(For::Final(segment), start, self.heard_until);
-            }
-        }
-        self.awaited.push(Awaited { segment, start, end });
+            _ => self.recognise(For::Final(segment), start, self.heard_until),
+        };
+        self.awaited.push(Awaited {
+            segment,
+            start,
+            end,
+            until: self.heard_until,
+            cancel,
+        });
         None
     }
 
-    /// The turn taker no longer waits for this segment's words.
+    /// A speculative decode that was not begun, or gave way, although its turn is over by now: it is asked for again as
+    /// what it has become. True when it was.
+    pub(super) fn ask_again(&mut self, r: &Recognised) -> bool {
+        let (For::Speculation(segment, end), Err(RecogniseError::Displaced | RecogniseError::Overloaded)) =
+            (r.what, &r.result)
+        else {
+            return false;
+        };
+        let Some(i) = self
+            .awaited
+            .iter()
+            .position(|a| a.segment == segment && a.end == end)
+        else {
+            return false;
+        };
+        let current = matches!(&self.speculation,
+            Speculation::Pending { segment: s, end: e, .. } if *s == segment && *e == end);
+        if !current {
+            return false;
+        }
+        self.speculation = Speculation::None;
+        let (start, until) = (self.awaited[i].start, self.awaited[i].until);
+        self.awaited[i].cancel = self.recognise(For::Final(segment), start, until);
+        true
+    }
+
+    /// The turn taker no longer waits for the words of what has ended; they are not decoded for nobody either.
     pub(super) fn give_up(&mut self) -> Option<Ended> {
+        for a in &self.awaited {
+            a.cancel.cancel();
+        }
         let a = self.awaited.pop()?;
         self.awaited.clear();
         let result = Err(RecogniseError::NoRecogniser);

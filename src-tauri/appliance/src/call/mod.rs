@@ -315,7 +315,9 @@ impl Call {
                 ToCall::Sip(leg, e) if leg == self.leg => self.sip(e).await,
                 ToCall::Sip(leg, e) => self.person_sip(leg, e).await,
                 ToCall::Order { by, command, note, leave, reply } => {
-                    self.leaves.extend(leave);
+                    if let Some(leave) = leave {
+                        self.keep(leave);
+                    }
                     let done = self.ordered(by, command, note).await;
                     let _ = reply.send(done);
                 }

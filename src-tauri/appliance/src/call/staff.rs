@@ -90,6 +90,9 @@ impl Call {
                 .await;
         }
         let Some((_, ear)) = &mut self.staff else { return };
+        if ear.ask_again(&r) {
+            return;
+        }
         if let Some(ended) = ear.take(r) {
             let effects = self.staff_heard(ended).await;
             self.staff_effects(effects).await;

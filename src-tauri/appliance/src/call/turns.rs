@@ -42,6 +42,7 @@ impl Call {
                 TurnEffect::ResumePlayback => self.barge_in(BargeInAction::Resumed).await,
                 TurnEffect::DropPlayback => self.barge_in(BargeInAction::Dropped).await,
                 TurnEffect::NothingHeard { .. } => Box::pin(self.converse(ConvEvent::NothingHeard)).await,
+                TurnEffect::NotRecognised => Box::pin(self.converse(ConvEvent::NotRecognised)).await,
                 TurnEffect::WatchdogFired { which } => {
                     self.shared.metrics.watchdogs.inc();
                     self.story
@@ -83,6 +84,9 @@ impl Call {
     }
 
     pub(super) async fn recognised(&mut self, r: Recognised) {
+        if self.listening.ask_again(&r) {
+            return;
+        }
         let what = r.what;
         if let Ok(t) = &r.result {
             self.shared.metrics.decode_seconds.observe(seconds(t.decode_ms));

@@ -76,9 +76,14 @@ impl People {
             }
             self.all.insert(p.user.clone(), one);
         }
+        // A browser goes with whoever it was opened by.
         for (user, one) in before.into_iter().filter(|(_, o)| o.browser) {
-            self.all.entry(user).or_insert(one);
+            if one.of.as_ref().is_none_or(|of| self.all.contains_key(of)) {
+                self.all.entry(user).or_insert(one);
+            }
         }
+        let all = &self.all;
+        self.browsers.retain(|b| all.contains_key(b));
     }
 
     /// Makes a browser a telephone in the ring group. `user` must not be anybody's.
@@ -157,6 +162,11 @@ impl People {
     /// Whether there is such a person.
     pub(crate) fn has(&self, user: &str) -> bool {
         self.all.contains_key(user)
+    }
+
+    /// Whether that is a person, not a browser's session.
+    pub(crate) fn is_somebody(&self, user: &str) -> bool {
+        self.all.get(user).is_some_and(|o| !o.browser)
     }
 
     /// The name of a person for others.

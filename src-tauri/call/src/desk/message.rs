@@ -2,7 +2,7 @@
 
 use super::state::Phase;
 use super::types::{DropWhy, Fact, TaskWhy};
-use super::{DeskCall, DeskEffect, DeskOutcome};
+use super::{DeskCall, DeskEffect, DeskOutcome, Direction};
 use crate::scene::Announcement;
 use crate::voicemail::{Message, MessageIs};
 use anteroom_types::LegId;
@@ -96,8 +96,28 @@ impl DeskCall {
         }
     }
 
+    /// Whether the caller talks to nobody although somebody has them: on hold, or while a colleague is asked about them.
+    fn is_kept_waiting(&self) -> bool {
+        let Phase::Talking(t) = &self.phase else {
+            return false;
+        };
+        let holds = |leg| self.legs.get(&leg).is_some_and(|l| l.holds);
+        let apart = t.bridge.member(t.guest).is_some_and(|m| m.apart);
+        let mut others = t.bridge.members().iter().filter(|m| m.leg != t.guest);
+        apart || !others.any(|m| m.role.talks() && !holds(m.leg))
+    }
+
     /// The person from outside, or whoever placed the call, is gone.
+    ///
+    /// A caller who hangs up on hold is owed a task like one who hangs up in a slot: they heard the same music, waited for
+    /// the same person, and nobody finished with them. That somebody had them is no answer: a caller forgotten on hold is
+    /// the one whom nobody else notices. If they were done all the same, striking the task off costs a moment; a caller
+    /// who is never rung back costs more.
     pub(super) fn caller_gone(&mut self) {
+        if self.direction == Direction::Incoming && self.is_kept_waiting() {
+            self.outcome = DeskOutcome::Abandoned;
+            self.make_task(TaskWhy::Abandoned);
+        }
         self.settle_debts(TaskWhy::Abandoned, DeskOutcome::Abandoned);
         // With the receptionist the caller's leaving is its own matter; else it must not make a second task.
         if !matches!(self.phase, Phase::Receptionist) {

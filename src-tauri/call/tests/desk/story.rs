@@ -195,6 +195,11 @@ impl Story {
         self
     }
 
+    /// What was done since the last check.
+    pub(crate) fn so_far(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.told)
+    }
+
     /// Effects that came by another way.
     pub(crate) fn tells(&mut self, effects: &[DeskEffect]) -> &mut Self {
         self.tell(effects);

@@ -136,12 +136,13 @@ fn who_waits_for_a_caller_who_hangs_up_is_told() {
         "disconnect",
         "play C Music",
         "play A Reminder",
+        "CreateTask(Abandoned)",
         "stop C",
         "stop A",
         "say A CallerGone",
     ]);
     s.said('A').check(&["hang up A CallerGone", "stop A"]);
-    s.hangs_up('A').check(&["Finish(Talked)"]);
+    s.hangs_up('A').check(&["Finish(Abandoned)"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Callers who wait in a slot, in the queue, or for the tone.
 
-use crate::story::{Story, plan, targets};
-use anteroom_call::desk::{Command, DeskInput};
+use crate::story::{Story, leg, plan, targets};
+use anteroom_call::desk::{Asking, Command, DeskInput};
 use anteroom_call::ring::Fallback;
 
 #[test]
@@ -159,6 +159,68 @@ fn a_message_is_kept_and_a_breath_is_not() {
         "CreateTask(Abandoned)",
         "Finish(Abandoned)",
     ]);
+}
+
+#[test]
+fn who_hangs_up_on_hold_or_in_a_slot_is_rung_back_once_and_who_was_talked_to_is_not() {
+    let tasks = |s: &mut Story| {
+        let told = s.so_far();
+        told.iter().filter(|t| t.starts_with("CreateTask")).count()
+    };
+    // What was done with the caller before they hung up, and whether that leaves a task.
+    type Before = fn(&mut Story);
+    let held: Before = |s| {
+        s.wants("ann", Command::Hold);
+    };
+    let resumed: Before = |s| {
+        s.wants("ann", Command::Hold).wants("ann", Command::Resume);
+    };
+    let by_telephone: Before = |s| {
+        s.happens(DeskInput::LegHeld {
+            leg: leg('A'),
+            held: true,
+        });
+    };
+    let asked_about: Before = |s| {
+        let to = targets("bob1");
+        let how = Asking::ByVoice;
+        s.wants("ann", Command::Warm { to, how }).answers('B');
+    };
+    let three: Before = |s| {
+        s.wants("ann", Command::Add { to: targets("bob1") })
+            .answers('B')
+            .happens(DeskInput::LegHeld {
+                leg: leg('A'),
+                held: true,
+            });
+    };
+    let parked: Before = |s| {
+        s.wants("ann", Command::Park { slot: 3 });
+    };
+    for (name, before, expected) in [
+        ("held", held, 1),
+        ("held and taken back", resumed, 0),
+        ("held by the telephone's own key", by_telephone, 1),
+        ("while a colleague is asked", asked_about, 1),
+        ("held by one of two", three, 0),
+        ("parked", parked, 1),
+        ("talked to", |_| {}, 0),
+    ] {
+        let mut s = Story::talking();
+        before(&mut s);
+        s.hangs_up('C');
+        assert_eq!(tasks(&mut s), expected, "{name}");
+    }
+    // There is a task already: the caller asked the receptionist for something first.
+    let mut s = Story::talking();
+    s.happens(DeskInput::TaskMade)
+        .wants("ann", Command::Hold)
+        .hangs_up('C');
+    assert_eq!(tasks(&mut s), 0);
+    // Staff hang up on whom they hold: they know what they do.
+    let mut s = Story::talking();
+    s.wants("ann", Command::Hold).wants("ann", Command::HangUp);
+    assert_eq!(tasks(&mut s), 0);
 }
 
 #[test]

@@ -42,6 +42,7 @@ impl Conversation {
             }
             return;
         }
+        self.unrecognised = 0;
         let verdict = classify(&text, &self.lexicon);
         match verdict.class {
             GateClass::Urgent => self.escalate(turn, &verdict.why, Some(&text)),

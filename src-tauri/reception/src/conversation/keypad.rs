@@ -82,7 +82,7 @@ impl Conversation {
     fn key_callback(&mut self, kind: TaskKind, about: &str) {
         let need = Need::new(kind, about, None);
         self.round.clear();
-        if kind == TaskKind::Callback && !self.no_speech {
+        if kind == TaskKind::Callback {
             return self.hand_over_need(NO_TURN, "keypad-0", need);
         }
         self.record(
@@ -178,6 +178,62 @@ impl Conversation {
                 self.offer_keypad(None);
             }
             State::Open(_) => self.silent_for_good(),
+        }
+    }
+
+    /// The caller spoke and what they said will not be known. That is our failing, not their silence: they are never
+    /// sent away for it. They are asked again, then offered keys, and then given to a person.
+    pub(super) fn not_recognised(&mut self) {
+        let max = self.policy.limits.nothing_heard_max;
+        self.silences = 0;
+        self.unrecognised = self.unrecognised.saturating_add(1);
+        match std::mem::replace(&mut self.state, State::Open(Asked::Nothing)) {
+            held @ (State::Fresh | State::Over | State::Looking { .. } | State::HandingOver { .. }) => {
+                self.state = held;
+            }
+            State::Collecting(c) if c.keyed.is_some() => self.state = State::Collecting(c),
+            State::Collecting(c) if self.unrecognised < max => {
+                self.round.clear();
+                self.say(None, Script::TakingLonger, &[]);
+                let step = c.form.repeat();
+                self.take_step(NO_TURN, c, step);
+            }
+            held @ State::Collecting(_) if !self.no_speech => {
+                self.state = held;
+                self.recogniser_down();
+            }
+            // Keys are being asked for; speech over it changes nothing.
+            held @ State::Collecting(_) => self.state = held,
+            // It may have been anything: the caller is asked rather than hung up on.
+            State::Closing { .. } => {
+                self.round.clear();
+                self.say(None, Script::TakingLonger, &[]);
+                self.expect(Expectation::Question);
+            }
+            State::Open(asked) if self.unrecognised < max => {
+                self.round.clear();
+                self.say(None, Script::TakingLonger, &[]);
+                self.state = State::Open(asked);
+            }
+            held @ State::Open(_) if !self.no_speech => {
+                self.state = held;
+                self.recogniser_down();
+            }
+            State::Open(asked) if self.unrecognised < max.saturating_mul(2) => {
+                self.round.clear();
+                self.offer_keypad(None);
+                self.state = State::Open(asked);
+            }
+            State::Open(_) => {
+                self.unrecognised = 0;
+                self.round.clear();
+                let about = "The recogniser was too busy to hear what this caller wants";
+                self.hand_over_need(
+                    NO_TURN,
+                    "not-recognised",
+                    Need::new(TaskKind::Callback, about, None),
+                );
+            }
         }
     }
 

@@ -87,6 +87,8 @@ pub struct Conversation {
     /// What was said since the caller last spoke.
     round: Vec<Spoken>,
     silences: u32,
+    /// Turns in a row whose words never came.
+    unrecognised: u32,
     clarified: u32,
     /// When the desk was last rung about an emergency.
     alarmed: Option<Mono>,
@@ -125,6 +127,7 @@ impl Conversation {
             turns: VecDeque::with_capacity(TURNS_REMEMBERED),
             round: Vec::new(),
             silences: 0,
+            unrecognised: 0,
             clarified: 0,
             alarmed: None,
             urgent_task: false,
@@ -199,6 +202,7 @@ impl Conversation {
             ConvEvent::Candidates { turn, candidates } => self.candidates(turn, candidates),
             ConvEvent::SoundsUrgent { turn } => self.sounds_urgent(turn),
             ConvEvent::NothingHeard => self.nothing_heard(),
+            ConvEvent::NotRecognised => self.not_recognised(),
             ConvEvent::Dtmf { digit } => self.key(digit),
             ConvEvent::SayDone { say } => self.say_done(say),
             ConvEvent::SayDropped { say } => self.say_dropped(say),

@@ -35,6 +35,8 @@ pub enum ConvEvent {
     },
     /// The caller was expected to speak and did not.
     NothingHeard,
+    /// The caller spoke, and what they said will not be known: the recogniser failed, or had too much to do.
+    NotRecognised,
     /// A key was pressed: `0` to `9`, `*` or `#`. Anything else is ignored.
     Dtmf {
         /// The key.

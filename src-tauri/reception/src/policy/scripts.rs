@@ -138,6 +138,8 @@ scripts! {
     DetailsFailed details_failed [] [];
     /// Nothing was heard.
     NothingHeard nothing_heard [] [];
+    /// The caller spoke, but the recogniser did not keep up.
+    TakingLonger taking_longer [] [];
     /// There is nothing to say again.
     NothingToRepeat nothing_to_repeat [] [];
     /// The keypad menu.

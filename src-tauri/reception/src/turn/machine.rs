@@ -408,20 +408,34 @@ impl TurnTaker {
             if paused_for_it && !self.caller_speaks() {
                 self.resume(out);
             }
-            if text.is_none() || p.voiced_ms >= UNCLEAR_MS {
+            if text.is_none() {
+                self.not_recognised(out);
+            } else if p.voiced_ms >= UNCLEAR_MS {
                 self.nothing_heard(out);
             }
         }
     }
 
-    fn nothing_heard(&mut self, out: &mut Vec<TurnEffect>) {
-        let our_turn = matches!(self.playback, Playback::Silent)
+    /// Whether nobody speaks and no words are awaited.
+    fn our_turn(&self) -> bool {
+        matches!(self.playback, Playback::Silent)
             && matches!(self.speech, Speech::Quiet)
-            && self.pending.is_empty();
+            && self.pending.is_empty()
+    }
+
+    fn nothing_heard(&mut self, out: &mut Vec<TurnEffect>) {
         self.quiet_since = self.now;
-        if our_turn {
+        if self.our_turn() {
             self.silences = self.silences.saturating_add(1);
             out.push(TurnEffect::NothingHeard { count: self.silences });
+        }
+    }
+
+    fn not_recognised(&mut self, out: &mut Vec<TurnEffect>) {
+        self.quiet_since = self.now;
+        self.silences = 0;
+        if self.our_turn() {
+            out.push(TurnEffect::NotRecognised);
         }
     }
 
@@ -458,7 +472,7 @@ impl TurnTaker {
             out.push(TurnEffect::WatchdogFired {
                 which: Watchdog::NoTranscript,
             });
-            self.nothing_heard(out);
+            self.not_recognised(out);
         }
         let idle = matches!(self.playback, Playback::Silent)
             && matches!(self.speech, Speech::Quiet)

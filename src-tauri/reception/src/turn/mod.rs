@@ -124,6 +124,9 @@ pub enum TurnEffect {
         /// How many times in a row, from 1.
         count: u32,
     },
+    /// A turn was spoken and its words will not be known: the recogniser failed, or had too much to do. Never said of a
+    /// caller who was silent.
+    NotRecognised,
     /// Something that should have happened did not; the machine has moved on without it.
     WatchdogFired {
         /// Which.

@@ -358,7 +358,17 @@ fn a_recogniser_that_never_answers_does_not_mute_the_line() {
     assert!(line.did(&TurnEffect::WatchdogFired {
         which: Watchdog::NoTranscript
     }));
-    assert!(line.did(&TurnEffect::NothingHeard { count: 1 }));
+    assert!(line.did(&TurnEffect::NotRecognised));
+    assert!(!line.did(&TurnEffect::NothingHeard { count: 1 }));
+}
+
+#[test]
+fn a_recogniser_that_fails_is_not_taken_for_a_silent_caller() {
+    let mut line = Line::new();
+    line.speech(900).silence(800);
+    let segment = line.last_turn().unwrap().0;
+    let out = line.give(TurnEvent::RecogniserFailed { segment });
+    assert_eq!(out, [TurnEffect::NotRecognised]);
 }
 
 #[test]

@@ -28,6 +28,9 @@ pub struct LadderConfig {
     pub partials: bool,
     /// A final decode that waited longer than this counts against the rung in use.
     pub wait_max: Duration,
+    /// A final decode that waited longer than this is not begun: its caller is told at once, and those behind them are
+    /// still answered in time. Must be well below what the conversation waits for.
+    pub wait_give_up: Duration,
     /// A decode that took longer than this counts against its rung.
     pub decode_slow: Duration,
     /// So many slow decodes or long waits in a row, and the next rung is used.
@@ -44,6 +47,7 @@ impl Default for LadderConfig {
             queue_max: 64,
             partials: true,
             wait_max: Duration::from_millis(1_500),
+            wait_give_up: Duration::from_millis(2_500),
             decode_slow: Duration::from_millis(3_000),
             slow_in_a_row_max: 3,
             probe_every: Duration::from_secs(15),

@@ -11,6 +11,12 @@
 //! a speculative decode pushes out the oldest partial one. What was pushed out is answered
 //! [`RecogniseError::Displaced`]; a job that finds nothing to push out is answered [`RecogniseError::Overloaded`].
 //! A call's newer partial replaces its older one.
+//!
+//! # When there is more to decode than can be
+//!
+//! Speculative and partial decodes are not begun while more important ones wait. A final decode that waited longer than
+//! `wait_give_up` is answered [`RecogniseError::Late`] instead of being begun: first come, first served without that
+//! would make everybody late, and then nobody would be heard at all.
 
 mod config;
 mod queue;
@@ -101,6 +107,9 @@ pub enum RecogniseError {
     /// More important work, or newer audio of the same call, took the job's place.
     #[error("the decode gave way to more important work")]
     Displaced,
+    /// The job waited so long that nobody would have waited for its result.
+    #[error("the recognisers did not come to it in time")]
+    Late,
     /// The job was cancelled.
     #[error("the decode was cancelled")]
     Cancelled,
@@ -118,6 +127,7 @@ impl UserFacing for RecogniseError {
             Self::NoRecogniser => "stt.none",
             Self::Overloaded => "stt.overloaded",
             Self::Displaced => "stt.displaced",
+            Self::Late => "stt.late",
             Self::Cancelled => "stt.cancelled",
             Self::PartialsOff => "stt.partials_off",
             Self::Stopping => "stt.stopping",
@@ -128,7 +138,7 @@ impl UserFacing for RecogniseError {
             Self::NoRecogniser => {
                 "Look at `anteroom models list`: callers are served by keypad until a model works."
             }
-            Self::Overloaded => {
+            Self::Overloaded | Self::Late => {
                 "Choose a smaller model, allow fewer calls at once, or give the machine more cores."
             }
             _ => "Nothing needs to be done.",
@@ -233,6 +243,11 @@ impl Ladder {
         let result = answer.await.unwrap_or(Err(RecogniseError::Stopping));
         guard.disarm();
         result
+    }
+
+    /// The speculative decode asked for with this flag is wanted now: its turn is over. It waits among the final ones.
+    pub fn promote(&self, flag: &CancelFlag) {
+        self.shared.queue.promote(flag);
     }
 
     /// The ladder's state, now and as it changes.

@@ -1,6 +1,6 @@
 //! The bounded queue in front of the workers. See the parent module for what gives way when it is full.
 
-use super::{Job, JobKind, RecogniseError, Transcript};
+use super::{CancelFlag, Job, JobKind, RecogniseError, Transcript};
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -83,6 +83,11 @@ impl Queue {
         for l in &mut inner.lanes[..PROBE] {
             l.retain(|q| !q.reply.is_closed());
         }
+        // Under load, work on the chance that it is wanted is not begun: it would only make the wanted work late.
+        let more_important = inner.lanes[..mine].iter().any(|l| !l.is_empty());
+        if more_important {
+            return Err(RecogniseError::Overloaded);
+        }
         let waiting: usize = inner.lanes[..PROBE].iter().map(VecDeque::len).sum();
         if waiting >= self.max {
             let Some(victim) = (mine + 1..PROBE).rev().find(|l| !inner.lanes[*l].is_empty()) else {
@@ -94,6 +99,21 @@ impl Queue {
         drop(inner);
         self.work.notify_one();
         Ok(())
+    }
+
+    /// What was asked for with this flag is wanted now: it waits among the final ones.
+    pub(super) fn promote(&self, flag: &CancelFlag) {
+        let mut inner = self.lock();
+        for l in lane(JobKind::Speculative)..PROBE {
+            if let Some(i) = inner.lanes[l].iter().position(|q| q.job.cancel.is(flag))
+                && let Some(mut queued) = inner.lanes[l].remove(i)
+            {
+                queued.job.kind = JobKind::Final;
+                queued.since = Instant::now();
+                inner.lanes[lane(JobKind::Final)].push_back(queued);
+                return;
+            }
+        }
     }
 
     /// The next job, or `None` at shutdown. Blocks.
@@ -149,7 +169,6 @@ fn displace(queued: Option<Queued>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::whisper::CancelFlag;
     use anteroom_types::{TraceId, Wall};
     use std::sync::Arc;
 
@@ -181,7 +200,7 @@ mod tests {
         use JobKind::{Final, Partial, Speculative};
         let queue = Queue::new(3);
         let mut answers = Vec::new();
-        for (kind, call) in [(Partial, 1), (Speculative, 2), (Partial, 3)] {
+        for (kind, call) in [(Partial, 1), (Partial, 3), (Speculative, 2)] {
             let (q, a) = queued(kind, call);
             queue.push(q).unwrap();
             answers.push(a);
@@ -201,6 +220,34 @@ mod tests {
         assert_eq!(queue.push(q).unwrap_err(), RecogniseError::Overloaded);
         assert_eq!(queue.len(), 3);
         assert_eq!(queue.pop().unwrap().job.trace, TraceId::new(Wall(1), 5));
+    }
+
+    #[test]
+    fn nothing_is_begun_on_a_chance_while_wanted_work_waits() {
+        let queue = Queue::new(10);
+        let (q, _wanted) = queued(JobKind::Final, 1);
+        queue.push(q).unwrap();
+        for kind in [JobKind::Speculative, JobKind::Partial] {
+            let (q, _a) = queued(kind, 2);
+            assert_eq!(queue.push(q).unwrap_err(), RecogniseError::Overloaded);
+        }
+    }
+
+    #[test]
+    fn a_guess_that_came_true_waits_among_the_wanted_and_is_not_displaced() {
+        let queue = Queue::new(2);
+        let (guess, mut answer) = queued(JobKind::Speculative, 1);
+        let flag = guess.job.cancel.clone();
+        let (other, mut displaced) = queued(JobKind::Speculative, 2);
+        queue.push(other).unwrap();
+        queue.push(guess).unwrap();
+        queue.promote(&flag);
+        let (q, _wanted) = queued(JobKind::Final, 3);
+        queue.push(q).unwrap();
+        assert_eq!(displaced.try_recv().unwrap(), Err(RecogniseError::Displaced));
+        assert!(answer.try_recv().is_err());
+        let first = queue.pop().unwrap().job;
+        assert_eq!((first.kind, first.trace), (JobKind::Final, TraceId::new(Wall(1), 1)));
     }
 
     #[test]

@@ -233,8 +233,6 @@ impl Rungs {
     /// works: slow words are better than none.
     pub(super) fn note_success(&self, i: usize, took: Duration, slow: bool) {
         let mut inner = self.lock();
-        let elsewhere = (i + 1..inner.slots.len()).any(|j| inner.slots[j].state == RungState::Ready);
-        let before = inner.active();
         let slot = &mut inner.slots[i];
         if slot.took_ms.len() == WINDOW {
             slot.took_ms.pop_front();
@@ -242,12 +240,31 @@ impl Rungs {
         slot.took_ms
             .push_back(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
         slot.decodes += 1;
-        slot.slow_in_a_row = if slow { slot.slow_in_a_row + 1 } else { 0 };
+        if slow {
+            self.note_slow(&mut inner, i);
+        } else {
+            slot.slow_in_a_row = 0;
+        }
+    }
+
+    fn note_slow(&self, inner: &mut Slots, i: usize) {
+        let elsewhere = (i + 1..inner.slots.len()).any(|j| inner.slots[j].state == RungState::Ready);
+        let before = inner.active();
+        let slot = &mut inner.slots[i];
+        slot.slow_in_a_row = slot.slow_in_a_row.saturating_add(1);
         if slot.slow_in_a_row >= self.slow_in_a_row_max && elsewhere && slot.state == RungState::Ready {
             slot.state = RungState::TooSlow;
             slot.slow_in_a_row = 0;
             slot.last_error = Some("decodes took too long for the calls there were".into());
-            self.changed(&mut inner, before, "load");
+            self.changed(inner, before, "load");
+        }
+    }
+
+    /// Notes that a decode was not begun because it had waited too long: the rung in use is too slow for the calls.
+    pub(super) fn note_wait(&self) {
+        let mut inner = self.lock();
+        if let Some(i) = inner.active() {
+            self.note_slow(&mut inner, i);
         }
     }
 

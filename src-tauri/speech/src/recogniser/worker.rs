@@ -30,11 +30,17 @@ pub(super) fn run(shared: &Shared) {
             let _ = reply.send(Err(RecogniseError::Cancelled));
             continue;
         }
+        let waited = since.elapsed();
+        if probe.is_none() && job.kind == JobKind::Final && waited > shared.config.wait_give_up {
+            shared.rungs.note_wait();
+            let _ = reply.send(Err(RecogniseError::Late));
+            continue;
+        }
         let result = match probe {
             Some(rung) => {
                 on_rung(shared, &mut decoders, rung, &job).map_err(|_| RecogniseError::NoRecogniser)
             }
-            None => descend(shared, &mut decoders, &job, since.elapsed()),
+            None => descend(shared, &mut decoders, &job, waited),
         };
         shared.publish();
         // The future may have been dropped meanwhile.

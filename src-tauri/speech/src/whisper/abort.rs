@@ -25,6 +25,10 @@ impl CancelFlag {
     pub fn is_cancelled(&self) -> bool {
         self.own.load(Ordering::Relaxed) || self.parent.as_ref().is_some_and(|p| p.load(Ordering::Relaxed))
     }
+    /// Whether both are clones of one flag.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.own, &other.own)
+    }
     /// The same flag, which `parent` sets too.
     pub(crate) fn or(&self, parent: &Self) -> Self {
         Self {

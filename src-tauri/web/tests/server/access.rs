@@ -4,6 +4,7 @@ use anteroom_web::WebConfig;
 
 fn example(path: &str) -> String {
     path.replace("{id}/{version}", "opening-hours/3")
+        .replace("{user}", "nobody")
         .replace("{id}", "01ARZ3NDEKTSV4RRFFQ69G5FAV")
         .replace("{file}", "x.js")
 }

@@ -4,10 +4,11 @@ use anteroom_api::{
     ApiError, Automation, CallDesk, CallDetail, CallsPage, CallsQuery, Check, CheckStatus, DeskCommand,
     DeskDone, DeskStage, Device, DeviceKind, EngineState, EntryDetail, Handset, HealthReport, LiveBoard,
     LiveEvent, OpenState, PeoplePage, Person, PersonState, RecogniserHealth, RecogniserState, SearchRequest,
-    Snapshot, TaskDto, TasksPage, TrunkState, TrunkStatus, Who, board,
+    Snapshot, TaskCommand, TaskDetail, TaskDto, TaskEvent, TaskLine, TaskRecording, TaskStatus, TasksPage,
+    TasksQuery, TasksWhich, TrunkState, TrunkStatus, UserAdded, UserDto, UserRequest, UsersPage, Who, board,
 };
 use anteroom_types::knowledge::{EntryStatus, KnowledgeEntry};
-use anteroom_types::{CallEvent, CallId, EntryId, EventKind, Mono, TraceId, Wall};
+use anteroom_types::{CallEvent, CallId, EntryId, EventKind, Mono, TaskId, TaskKind, TraceId, Wall};
 use anteroom_web::{Answer, Engine, SIP_QUEUE_MAX, SipPeer, SipSocket};
 use axum::body::Bytes;
 use std::collections::BTreeMap;
@@ -45,7 +46,16 @@ struct Inner {
     entries: Vec<KnowledgeEntry>,
     /// What the desk was asked to do, and by whom.
     commands: Vec<(Option<String>, CallId, DeskCommand)>,
+    tasks: BTreeMap<TaskId, (TaskDto, Vec<TaskLine>)>,
+    users: BTreeMap<String, UserDto>,
+    /// Who heard which call.
+    heard: Vec<(String, CallId)>,
 }
+
+/// Three seconds, of which the caller speaks from the second on.
+pub const AUDIO: &[u8] = include_bytes!("message.ogg");
+/// Where the message begins in them.
+pub const MESSAGE_FROM_MS: u64 = 1_000;
 
 /// A call that is being played.
 #[derive(Clone, Copy)]
@@ -65,6 +75,9 @@ impl Fake {
                 record: BTreeMap::new(),
                 entries: entries(),
                 commands: Vec::new(),
+                tasks: BTreeMap::new(),
+                heard: Vec::new(),
+                users: BTreeMap::new(),
             }),
             sender: broadcast::channel(capacity).0,
             handsets: Mutex::new(None),
@@ -87,6 +100,19 @@ impl Fake {
     /// What the desk was asked to do so far.
     pub fn commands(&self) -> Vec<(Option<String>, CallId, DeskCommand)> {
         self.lock().commands.clone()
+    }
+
+    /// Who heard which call so far.
+    pub fn heard(&self) -> Vec<(String, CallId)> {
+        self.lock().heard.clone()
+    }
+
+    /// A task is made that is of no call.
+    pub fn owe(&self, task: TaskDto) {
+        let mut inner = self.lock();
+        inner.tasks.insert(task.id, (task.clone(), Vec::new()));
+        let told = inner.board.task(task);
+        let _ = self.sender.send(told);
     }
 
     /// A call's place at the desk changes.
@@ -138,6 +164,9 @@ impl Fake {
         let mut inner = self.lock();
         if !matches!(event.kind, EventKind::Partial { .. }) {
             inner.record.entry(line.id).or_default().push(event.clone());
+        }
+        if let Some(task) = board::task_of(&event) {
+            inner.tasks.insert(task.id, (task, Vec::new()));
         }
         for e in inner.board.call_event(event) {
             let _ = self.sender.send(e);
@@ -372,11 +401,107 @@ impl Engine for Fake {
         })
     }
 
-    fn tasks(&self) -> Answer<'_, TasksPage> {
+    fn recording(&self, who: Who, call: CallId) -> Answer<'_, Vec<u8>> {
         Box::pin(async move {
-            Ok(TasksPage {
-                tasks: self.lock().board.snapshot(now()).tasks,
+            let mut inner = self.lock();
+            if !inner.record.contains_key(&call) {
+                return Err(ApiError::not_found("record"));
+            }
+            inner.heard.push((who.name(), call));
+            Ok(AUDIO.to_vec())
+        })
+    }
+
+    fn tasks(&self, query: TasksQuery) -> Answer<'_, TasksPage> {
+        Box::pin(async move {
+            let closed = query.which == Some(TasksWhich::Closed);
+            let inner = self.lock();
+            let known = inner.tasks.values().map(|(t, _)| t);
+            let mut tasks: Vec<TaskDto> = known.filter(|t| t.status.is_open() != closed).cloned().collect();
+            tasks.sort_by_key(|t| t.closed_at.map_or(t.due.0, |at| -at.0));
+            tasks.truncate(query.rows() as usize);
+            Ok(TasksPage { tasks, next: None })
+        })
+    }
+
+    fn task(&self, id: TaskId) -> Answer<'_, TaskDetail> {
+        Box::pin(async move {
+            let inner = self.lock();
+            let (task, history) = inner.tasks.get(&id).ok_or_else(|| ApiError::not_found("task"))?;
+            let message = task.kind == TaskKind::Voicemail;
+            Ok(TaskDetail {
+                task: task.clone(),
+                history: history.clone(),
+                recording: task.call.map(|call| TaskRecording {
+                    call,
+                    from_ms: if message { MESSAGE_FROM_MS } else { 0 },
+                    message,
+                }),
             })
+        })
+    }
+
+    /// As the store has it, as far as the page shows it; the rules themselves are tested there.
+    fn change_task(&self, who: Who, id: TaskId, command: TaskCommand) -> Answer<'_, TaskDto> {
+        Box::pin(async move {
+            let mut inner = self.lock();
+            let (task, history) = inner
+                .tasks
+                .get_mut(&id)
+                .ok_or_else(|| ApiError::not_found("task"))?;
+            let mut line = TaskLine {
+                at: now(),
+                who: who.name(),
+                what: TaskEvent::Note,
+                owner: None,
+                due: None,
+                note: None,
+            };
+            let taken = task.status == TaskStatus::Taken && task.owner != who.user;
+            if taken && matches!(command, TaskCommand::Take | TaskCommand::Done { .. }) {
+                let message = "Somebody else has taken this task.";
+                return Err(ApiError::new(409, "task.taken", message, "Ask whoever has it."));
+            }
+            match command {
+                TaskCommand::Take => {
+                    (task.status, task.owner) = (TaskStatus::Taken, who.user.clone());
+                    (line.what, line.owner) = (TaskEvent::Taken, who.user.clone());
+                }
+                TaskCommand::Release => {
+                    (task.status, task.owner) = (TaskStatus::Open, None);
+                    line.what = TaskEvent::Released;
+                }
+                TaskCommand::Assign { to } => {
+                    (task.status, task.owner) = (TaskStatus::Taken, Some(to.clone()));
+                    (line.what, line.owner) = (TaskEvent::Assigned, Some(to));
+                }
+                TaskCommand::Due { at } => {
+                    task.due = at;
+                    (line.what, line.due) = (TaskEvent::Due, Some(at));
+                }
+                TaskCommand::Note { text } => line.note = Some(text),
+                TaskCommand::Done { outcome } => {
+                    task.status = TaskStatus::Done;
+                    (line.what, line.note) = (TaskEvent::Done, Some(outcome));
+                }
+                TaskCommand::Cancel { why } => {
+                    task.status = TaskStatus::Cancelled;
+                    (line.what, line.note) = (TaskEvent::Cancelled, Some(why));
+                }
+                TaskCommand::Reopen { why } => {
+                    (task.status, task.owner) = (TaskStatus::Open, None);
+                    (line.what, line.note) = (TaskEvent::Reopened, why);
+                }
+            }
+            let closed = !task.status.is_open();
+            task.closed_at = closed.then_some(line.at);
+            task.closed_by = closed.then(|| who.name());
+            task.outcome = line.note.clone().filter(|_| closed);
+            history.push(line);
+            let task = task.clone();
+            let told = inner.board.task(task.clone());
+            let _ = self.sender.send(told);
+            Ok(task)
         })
     }
 
@@ -465,6 +590,38 @@ impl Engine for Fake {
                 since: Some(now()),
                 by: who.user,
             })
+        })
+    }
+
+    fn users(&self) -> Answer<'_, UsersPage> {
+        Box::pin(async move {
+            let users = self.lock().users.values().cloned().collect();
+            Ok(UsersPage { users })
+        })
+    }
+
+    fn add_user(&self, _: Who, user: UserRequest) -> Answer<'_, UserAdded> {
+        Box::pin(async move {
+            let user = UserDto {
+                user: user.user,
+                name: user.name,
+                rings: user.rings.unwrap_or(1),
+                class: user.class,
+            };
+            self.lock().users.insert(user.user.clone(), user.clone());
+            Ok(UserAdded {
+                user,
+                password: "shown-once".into(),
+                realm: "anteroom.invalid".into(),
+                at: now(),
+            })
+        })
+    }
+
+    fn remove_user(&self, _: Who, user: String) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let gone = self.lock().users.remove(&user);
+            gone.map(|_| ()).ok_or_else(|| ApiError::not_found("person"))
         })
     }
 

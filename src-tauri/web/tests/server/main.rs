@@ -19,3 +19,5 @@ mod origin;
 mod sign_in;
 mod sip;
 mod start;
+mod tasks;
+mod users;

@@ -59,6 +59,55 @@ fn silence_leads_to_the_keypad_and_then_to_a_callback() {
 }
 
 #[test]
+fn a_caller_the_recogniser_is_too_busy_for_is_kept_and_given_to_a_person() {
+    let mut call = Call::new();
+    let busy = |call: &mut Call| call.give(ConvEvent::NotRecognised);
+    // Silence between does not add up with it to a goodbye.
+    call.give(ConvEvent::NothingHeard);
+    call.give(ConvEvent::NothingHeard);
+    assert_eq!(busy(&mut call), ["say taking_longer"]);
+    assert_eq!(busy(&mut call), ["say taking_longer"]);
+    let keys = ["say keypad_only", "say keypad_menu", "expect keypad"];
+    for _ in 0..3 {
+        assert_eq!(busy(&mut call), keys);
+    }
+    assert_eq!(busy(&mut call), ["handover", "say handover", "handover"]);
+    // While somebody is rung, nothing more is asked.
+    assert!(busy(&mut call).is_empty());
+}
+
+#[test]
+fn words_that_come_after_all_end_the_trouble() {
+    let mut call = Call::new();
+    for _ in 0..3 {
+        call.give(ConvEvent::NotRecognised);
+    }
+    call.hears("Is there parking?");
+    assert_eq!(call.give(ConvEvent::NotRecognised), ["say taking_longer"]);
+    assert!(call.tasks().is_empty());
+}
+
+#[test]
+fn nobody_is_hung_up_on_for_words_after_the_goodbye_that_were_not_recognised() {
+    let mut call = Call::new();
+    call.hears("Thank you, goodbye.");
+    assert_eq!(
+        call.give(ConvEvent::NotRecognised),
+        ["say taking_longer", "expect question"]
+    );
+}
+
+#[test]
+fn a_form_is_gone_on_with_when_the_recogniser_is_too_busy() {
+    let mut call = Call::with_number();
+    call.hears("I'd like to book an appointment.");
+    let lines = call.give(ConvEvent::NotRecognised);
+    assert_eq!(lines, ["say taking_longer", "say ask_name", "expect name"]);
+    call.hears("Sarah Thompson");
+    assert!(call.tasks().is_empty());
+}
+
+#[test]
 fn silence_after_an_answer_is_a_goodbye() {
     let mut call = Call::new();
     call.hears("Is there parking?");
@@ -113,15 +162,8 @@ fn zero_is_the_way_to_a_person() {
     assert_eq!(call.keys("0"), ["handover", "say handover", "handover"]);
     let mut call = Call::with_number();
     call.give(ConvEvent::RecogniserDown);
-    assert_eq!(
-        call.keys("0"),
-        [
-            "task",
-            "say callback_start",
-            "say confirm_number privately",
-            "expect yesno"
-        ]
-    );
+    // Whoever cannot be understood needs a person most of all.
+    assert_eq!(call.keys("0"), ["handover", "say handover", "handover"]);
 }
 
 #[test]

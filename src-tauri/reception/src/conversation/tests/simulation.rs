@@ -62,6 +62,7 @@ struct Engine {
     decoding: Vec<SegmentId>,
     last_sign: Mono,
     silences: u32,
+    unrecognised: u32,
 }
 
 impl Engine {
@@ -85,6 +86,7 @@ impl Engine {
             urgent_turns: 0,
             decoding: Vec::new(),
             silences: 0,
+            unrecognised: 0,
         };
         engine.give(ConvEvent::Started);
         engine
@@ -135,6 +137,7 @@ impl Engine {
         for e in out {
             match e {
                 TurnEffect::NothingHeard { .. } => self.silences += 1,
+                TurnEffect::NotRecognised => self.unrecognised += 1,
                 TurnEffect::EndOfTurn { segment, .. } => self.decoding.push(segment),
                 TurnEffect::DropPlayback => {
                     let dropped: Vec<SayId> = self.queue.drain(..).map(|(s, _)| s).collect();
@@ -150,6 +153,10 @@ impl Engine {
         while self.silences > 0 {
             self.silences -= 1;
             self.give(ConvEvent::NothingHeard);
+        }
+        while self.unrecognised > 0 {
+            self.unrecognised -= 1;
+            self.give(ConvEvent::NotRecognised);
         }
     }
 
