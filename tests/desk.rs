@@ -16,17 +16,11 @@ fn facts(call: &support::record::Record) -> Vec<String> {
         .collect()
 }
 
-/// Adds somebody and returns their password.
-fn add(dir: &std::path::Path, user: &str) -> String {
-    let added = support::json_lines(dir, &["users", "add", user, "--name", "Front desk", "--json"]);
-    added[0]["password"].as_str().unwrap().to_owned()
-}
-
 #[test]
 fn a_caller_who_asks_for_a_person_is_put_through_to_a_telephone() {
     let dir = tempfile::tempdir().unwrap();
     support::approve_answers(dir.path());
-    let password = add(dir.path(), "201");
+    let password = support::add(dir.path(), "201", &[]);
     let a = Appliance::start_with(
         dir.path(),
         Settings {
@@ -64,7 +58,7 @@ fn a_caller_who_asks_for_a_person_is_put_through_to_a_telephone() {
 fn a_caller_who_asks_for_a_person_and_hangs_up_makes_one_task() {
     let dir = tempfile::tempdir().unwrap();
     support::approve_answers(dir.path());
-    add(dir.path(), "201");
+    support::add(dir.path(), "201", &[]);
     let a = Appliance::start_with(
         dir.path(),
         Settings {

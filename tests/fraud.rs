@@ -5,7 +5,6 @@ mod support;
 
 use serde_json::json;
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use support::baresip::{Baresip, PCMU};
 use support::sipp::Sipp;
@@ -13,12 +12,6 @@ use support::{Appliance, Settings};
 
 const HERE_HZ: f32 = 440.0;
 const THERE_HZ: f32 = 620.0;
-
-fn add(dir: &Path, user: &str, more: &[&str]) -> String {
-    let args = [&["users", "add", user, "--name", user, "--json"], more].concat();
-    let added = support::json_lines(dir, &args);
-    added[0]["password"].as_str().unwrap().to_owned()
-}
 
 /// Runs a tool of sipvicious for a few seconds and gives what it says.
 fn sipvicious(tool: &str, a: &Appliance, args: &[&str]) -> String {
@@ -50,8 +43,8 @@ fn figure(a: &Appliance, what: &str) -> f64 {
 fn guessing_finds_nobody_rings_nobody_is_banned_and_harms_no_telephone() {
     let dir = tempfile::tempdir().unwrap();
     let port = support::free_ports();
-    let mine = add(dir.path(), "201", &["--outbound", "--class", "desk"]);
-    let theirs = add(dir.path(), "202", &[]);
+    let mine = support::add(dir.path(), "201", &["--outbound", "--class", "desk"]);
+    let theirs = support::add(dir.path(), "202", &[]);
     let more = format!(
         "[[sip.trunk]]\nname = \"main\"\naddresses = [\"127.0.0.9\"]\ntarget = \"127.0.0.9:{port}\"\n\
          [outbound]\ntrunks = [\"main\"]\ncaller_id = \"+441632960000\"\n[[outbound.class]]\nname = \"desk\"\n\

@@ -15,12 +15,6 @@ const CALLER_HZ: f32 = 440.0;
 const DESK_HZ: f32 = 620.0;
 const OTHER_HZ: f32 = 830.0;
 
-fn add(dir: &Path, user: &str, more: &[&str]) -> String {
-    let args = [&["users", "add", user, "--name", user, "--json"], more].concat();
-    let added = support::json_lines(dir, &args);
-    added[0]["password"].as_str().unwrap().to_owned()
-}
-
 /// What a row of the matrix differs in.
 struct Row<'a> {
     codec: Codec,
@@ -85,7 +79,10 @@ fn row(dir: &Path, a: &Appliance, at: SocketAddr, passwords: [&str; 2], row: &Ro
 
 /// An appliance with two telephones' passwords.
 fn clinic(dir: &Path, settings: Settings<'_>) -> (Appliance, [String; 2]) {
-    let passwords = [add(dir, "201", &[]), add(dir, "202", &["--rings", "0"])];
+    let passwords = [
+        support::add(dir, "201", &[]),
+        support::add(dir, "202", &["--rings", "0"]),
+    ];
     (Appliance::start_with(dir, settings), passwords)
 }
 

@@ -13,13 +13,6 @@ use support::{Appliance, Settings};
 const HERE_HZ: f32 = 440.0;
 const THERE_HZ: f32 = 620.0;
 
-/// Adds somebody and returns their password.
-fn add(dir: &Path, user: &str, more: &[&str]) -> String {
-    let args = [&["users", "add", user, "--name", user, "--json"], more].concat();
-    let added = support::json_lines(dir, &args);
-    added[0]["password"].as_str().unwrap().to_owned()
-}
-
 fn brief() -> Settings<'static> {
     Settings {
         brief: true,
@@ -30,7 +23,10 @@ fn brief() -> Settings<'static> {
 #[test]
 fn a_telephone_rings_a_colleague_and_nothing_of_it_is_recorded() {
     let dir = tempfile::tempdir().unwrap();
-    let (mine, theirs) = (add(dir.path(), "201", &[]), add(dir.path(), "202", &[]));
+    let (mine, theirs) = (
+        support::add(dir.path(), "201", &[]),
+        support::add(dir.path(), "202", &[]),
+    );
     let a = Appliance::start_with(dir.path(), brief());
     let sip = a.sip.to_string();
     let mut there = Baresip::at_desk(dir.path(), "202", &theirs, &sip, OPUS);
@@ -57,8 +53,8 @@ fn a_telephone_rings_a_colleague_and_nothing_of_it_is_recorded() {
 #[test]
 fn who_places_a_call_is_not_answered_before_somebody_answers_and_hears_why_nobody_does() {
     let dir = tempfile::tempdir().unwrap();
-    let mine = add(dir.path(), "201", &[]);
-    add(dir.path(), "202", &[]);
+    let mine = support::add(dir.path(), "201", &[]);
+    support::add(dir.path(), "202", &[]);
     let a = Appliance::start_with(dir.path(), brief());
     let sip = a.sip.to_string();
     let mut here = Baresip::at_desk(dir.path(), "201", &mine, &sip, PCMU);
@@ -98,8 +94,8 @@ fn trunk(port: u16) -> (String, String) {
 #[test]
 fn a_telephone_with_the_right_rings_out_and_one_without_does_not() {
     let dir = tempfile::tempdir().unwrap();
-    let mine = add(dir.path(), "201", &["--outbound", "--class", "desk"]);
-    let theirs = add(dir.path(), "202", &[]);
+    let mine = support::add(dir.path(), "201", &["--outbound", "--class", "desk"]);
+    let theirs = support::add(dir.path(), "202", &[]);
     let port = support::free_ports();
     let (sip, outbound) = trunk(port);
     let settings = Settings {
@@ -143,7 +139,7 @@ fn a_telephone_with_the_right_rings_out_and_one_without_does_not() {
 #[test]
 fn a_telephone_switches_the_machine_off_and_on_and_is_told_so() {
     let dir = tempfile::tempdir().unwrap();
-    let mine = add(dir.path(), "201", &[]);
+    let mine = support::add(dir.path(), "201", &[]);
     let a = Appliance::start_with(dir.path(), brief());
     let sip = a.sip.to_string();
     let mut here = Baresip::at_desk(dir.path(), "201", &mine, &sip, PCMU);
@@ -168,8 +164,8 @@ fn a_parked_caller_is_fetched_by_dialling_the_slot() {
     let dir = tempfile::tempdir().unwrap();
     support::approve_answers(dir.path());
     let (mine, theirs) = (
-        add(dir.path(), "201", &[]),
-        add(dir.path(), "202", &["--rings", "0"]),
+        support::add(dir.path(), "201", &[]),
+        support::add(dir.path(), "202", &["--rings", "0"]),
     );
     let a = Appliance::start_with(dir.path(), brief());
     let sip = a.sip.to_string();
@@ -214,8 +210,8 @@ fn a_parked_caller_is_fetched_by_dialling_the_slot() {
 fn a_caller_whose_call_rings_elsewhere_is_picked_up() {
     let dir = tempfile::tempdir().unwrap();
     support::approve_answers(dir.path());
-    let theirs = add(dir.path(), "202", &["--rings", "0"]);
-    let mine = add(dir.path(), "201", &[]);
+    let theirs = support::add(dir.path(), "202", &["--rings", "0"]);
+    let mine = support::add(dir.path(), "201", &[]);
     let a = Appliance::start_with(dir.path(), brief());
     let sip = a.sip.to_string();
     let rings = Baresip::that_rings(dir.path(), "201", &mine, &sip, PCMU);
@@ -299,12 +295,12 @@ fn people_come_and_go_while_calls_are_answered_and_their_telephones_with_them() 
     assert_eq!(telephones(), None);
 
     let sip = a.sip.to_string();
-    let first = Baresip::at_desk(dir.path(), "201", &add("Anna"), &sip, PCMU);
+    let first = Baresip::at_desk(dir.path(), "201", &support::add("Anna"), &sip, PCMU);
     support::eventually("her telephone is there", || {
         (telephones() == Some(1)).then_some(())
     });
     // A new password: what registered with the old one is gone, and registers no more.
-    let password = add("Anna Example");
+    let password = support::add("Anna Example");
     support::eventually("it is not", || (telephones() == Some(0)).then_some(()));
     // Beside the other, which is not asked to leave: it would try its old password until its address is banned.
     let folder = dir.path().join("second");
@@ -315,7 +311,7 @@ fn people_come_and_go_while_calls_are_answered_and_their_telephones_with_them() 
     assert_eq!(gone.status, 204, "{gone:?}");
     assert_eq!(telephones(), None);
     // Who comes back under the name does not find the telephone of before.
-    add("Anna Again");
+    support::add("Anna Again");
     assert_eq!(telephones(), Some(0));
     first.hang_up();
     second.hang_up();

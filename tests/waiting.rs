@@ -12,11 +12,6 @@ use support::{Appliance, Settings};
 const CALLER_HZ: f32 = 440.0;
 const DESK_HZ: f32 = 620.0;
 
-fn add(dir: &Path, user: &str) -> String {
-    let added = support::json_lines(dir, &["users", "add", user, "--name", user, "--json"]);
-    added[0]["password"].as_str().unwrap().to_owned()
-}
-
 fn was(call: &Record, what: &str) -> bool {
     call.events("desk").iter().any(|e| e["what"] == what)
 }
@@ -46,7 +41,7 @@ fn without_receptionist(dir: &Path, desk: &str) -> Appliance {
 #[test]
 fn a_caller_queues_until_somebody_is_free() {
     let dir = tempfile::tempdir().unwrap();
-    let password = add(dir.path(), "201");
+    let password = support::add(dir.path(), "201", &[]);
     let a = without_receptionist(dir.path(), "[desk]\nnobody_answers = \"queue\"\n");
     let mut desk = Baresip::at_desk(dir.path(), "201", &password, &a.sip.to_string(), PCMU);
     let mut first = Baresip::start(dir.path(), "first", PCMU);
@@ -74,7 +69,7 @@ fn a_caller_queues_until_somebody_is_free() {
 #[test]
 fn a_caller_in_the_queue_asks_to_be_rung_back_and_one_who_gives_up_is_too() {
     let dir = tempfile::tempdir().unwrap();
-    let password = add(dir.path(), "201");
+    let password = support::add(dir.path(), "201", &[]);
     let a = without_receptionist(dir.path(), "[desk]\nnobody_answers = \"queue\"\n");
     let desk = Baresip::at_desk(dir.path(), "201", &password, &a.sip.to_string(), PCMU);
     let mut first = Baresip::start(dir.path(), "first", PCMU);
@@ -102,7 +97,7 @@ fn a_caller_in_the_queue_asks_to_be_rung_back_and_one_who_gives_up_is_too() {
 #[test]
 fn a_caller_whom_nobody_answers_leaves_a_message_and_the_lamps_tell_of_it() {
     let dir = tempfile::tempdir().unwrap();
-    let password = add(dir.path(), "201");
+    let password = support::add(dir.path(), "201", &[]);
     let a = without_receptionist(dir.path(), "");
     let mut caller = Baresip::start(dir.path(), "caller", PCMU);
     caller.ring(&a.desk());
@@ -182,7 +177,7 @@ fn is_heard_and_done(a: &Appliance, call: &Record) -> String {
 #[test]
 fn a_caller_who_hangs_up_on_hold_is_rung_back_and_one_who_was_talked_to_is_not() {
     let dir = tempfile::tempdir().unwrap();
-    let password = add(dir.path(), "201");
+    let password = support::add(dir.path(), "201", &[]);
     let a = without_receptionist(dir.path(), "");
     let desk = Baresip::at_desk(dir.path(), "201", &password, &a.sip.to_string(), PCMU);
     for (name, held) in [("held", true), ("talking", false)] {
@@ -207,7 +202,7 @@ fn a_caller_who_hangs_up_on_hold_is_rung_back_and_one_who_was_talked_to_is_not()
 #[test]
 fn a_caller_who_says_nothing_after_the_tone_is_rung_back() {
     let dir = tempfile::tempdir().unwrap();
-    add(dir.path(), "201");
+    support::add(dir.path(), "201", &[]);
     let a = without_receptionist(dir.path(), "");
     let mut caller = Baresip::start(dir.path(), "caller", PCMU);
     caller.ring(&a.desk());

@@ -65,6 +65,13 @@ pub fn succeeds(dir: &Path, args: &[&str]) {
     );
 }
 
+/// Adds somebody, and gives the password of their telephone. `more` are options of `users add`.
+pub fn add(dir: &Path, user: &str, more: &[&str]) -> String {
+    let args = [&["users", "add", user, "--name", user, "--json"], more].concat();
+    let added = json_lines(dir, &args);
+    added[0]["password"].as_str().unwrap().to_owned()
+}
+
 /// Runs it to its end, which must be a good one, and reads its lines of JSON.
 pub fn json_lines(dir: &Path, args: &[&str]) -> Vec<Value> {
     let out = run(dir, args);

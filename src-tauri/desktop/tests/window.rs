@@ -136,7 +136,7 @@ fn the_window_shows_the_page_and_a_caller_is_answered_with_the_headset() {
     let password = {
         let (config, place) = anteroom_appliance::Place::find(Some(dir.path()), None).unwrap();
         let store = anteroom_appliance::open_store(&config, &place).unwrap();
-        anteroom_appliance::users::add(&store, &config, "201", "Rosa", 0, None)
+        anteroom_appliance::users::add(&store, &config, "201", "Rosa", 0, None, "test")
             .unwrap()
             .to_string()
     };

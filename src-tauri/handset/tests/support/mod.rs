@@ -126,7 +126,7 @@ impl Desk {
         std::fs::write(dir.path().join("anteroom.toml"), config).unwrap();
         let (config, place) = Place::find(Some(dir.path()), None).unwrap();
         let store = open_store(&config, &place).unwrap();
-        let password = users::add(&store, &config, "201", "Rosa", 1, None)
+        let password = users::add(&store, &config, "201", "Rosa", 1, None, "test")
             .unwrap()
             .to_string();
         drop(store);

@@ -247,7 +247,10 @@ mod tests {
         assert_eq!(displaced.try_recv().unwrap(), Err(RecogniseError::Displaced));
         assert!(answer.try_recv().is_err());
         let first = queue.pop().unwrap().job;
-        assert_eq!((first.kind, first.trace), (JobKind::Final, TraceId::new(Wall(1), 1)));
+        assert_eq!(
+            (first.kind, first.trace),
+            (JobKind::Final, TraceId::new(Wall(1), 1))
+        );
     }
 
     #[test]
