@@ -295,12 +295,12 @@ fn people_come_and_go_while_calls_are_answered_and_their_telephones_with_them() 
     assert_eq!(telephones(), None);
 
     let sip = a.sip.to_string();
-    let first = Baresip::at_desk(dir.path(), "201", &support::add("Anna"), &sip, PCMU);
+    let first = Baresip::at_desk(dir.path(), "201", &add("Anna"), &sip, PCMU);
     support::eventually("her telephone is there", || {
         (telephones() == Some(1)).then_some(())
     });
     // A new password: what registered with the old one is gone, and registers no more.
-    let password = support::add("Anna Example");
+    let password = add("Anna Example");
     support::eventually("it is not", || (telephones() == Some(0)).then_some(()));
     // Beside the other, which is not asked to leave: it would try its old password until its address is banned.
     let folder = dir.path().join("second");
@@ -311,7 +311,7 @@ fn people_come_and_go_while_calls_are_answered_and_their_telephones_with_them() 
     assert_eq!(gone.status, 204, "{gone:?}");
     assert_eq!(telephones(), None);
     // Who comes back under the name does not find the telephone of before.
-    support::add("Anna Again");
+    add("Anna Again");
     assert_eq!(telephones(), Some(0));
     first.hang_up();
     second.hang_up();
