@@ -8,7 +8,10 @@ use serde_json::json;
 use std::net::SocketAddr;
 use std::path::Path;
 use support::baresip::{Baresip, Codec, OPUS, PCMU};
+use support::echo::Echo;
+use support::linphone::Linphone;
 use support::peers::Server;
+use support::sipp::Sipp;
 use support::{Appliance, Settings};
 
 const CALLER_HZ: f32 = 440.0;
@@ -169,5 +172,86 @@ fn baresip_through_kamailio_with_record_route() {
         encrypted: false,
     };
     row(dir.path(), &a, a.sip, each(&passwords), &through);
+    a.stop();
+}
+
+#[test]
+fn sipp_as_a_number_outside() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = support::free_ports();
+    let mine = support::add(dir.path(), "201", &["--outbound", "--class", "desk"]);
+    let theirs = support::add(dir.path(), "202", &["--rings", "0"]);
+    let more = format!(
+        "[[sip.trunk]]\nname = \"main\"\naddresses = [\"127.0.0.9\"]\ntarget = \"127.0.0.9:{port}\"\n\
+         [outbound]\ntrunks = [\"main\"]\ncaller_id = \"+441632960000\"\n[[outbound.class]]\nname = \"desk\"\n\
+         [[outbound.class.rule]]\nprefix = \"+44\"\nallow = \"always\"\n"
+    );
+    let a = Appliance::start_with(
+        dir.path(),
+        Settings {
+            more: &more,
+            ..brief()
+        },
+    );
+    let sip = a.sip.to_string();
+    // It says what it hears, presses a key by INFO, holds, resumes, and waits to be hung up.
+    let echo = Echo::start();
+    let far = Sipp::answering(dir.path(), "far", "127.0.0.9", port, echo.port);
+    let mut desk = Baresip::at_desk(dir.path(), "201", &mine, &sip, PCMU);
+    let mut other = Baresip::at_desk(dir.path(), "202", &theirs, &sip, PCMU);
+    desk.ring(&format!("sip:01632960001@{sip}"));
+    desk.hum(DESK_HZ);
+    desk.until_it_hears(DESK_HZ);
+    desk.until_it_got_key('4');
+    desk.until_it_hears_no(DESK_HZ);
+    desk.until_it_hears(DESK_HZ);
+    desk.command(&format!("transfer sip:202@{sip}"));
+    other.until_it_says("Call established");
+    other.hum(OTHER_HZ);
+    other.until_it_hears(OTHER_HZ);
+    other.command("hangup");
+    far.succeeds();
+    let call = a.until_call("201", "the call has ended", |c| c.has("ended"));
+    assert!(!call.has("task_created"), "{}", call.story());
+    desk.hang_up();
+    other.hang_up();
+    a.stop();
+}
+
+#[test]
+fn linphone_joins_its_two_calls() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, [mine, theirs]) = clinic(dir.path(), brief());
+    assert_eq!(a.order("/api/v1/automation", &json!({ "on": false })).status, 200);
+    let sip = a.sip.to_string();
+    let mut desk = Linphone::at_desk(dir.path(), "201", &mine, &sip);
+    let mut other = Baresip::at_desk(dir.path(), "202", &theirs, &sip, OPUS);
+    let mut caller = Baresip::start(dir.path(), "caller", PCMU);
+    caller.ring(&a.desk());
+    desk.until_connected(1);
+    // It asks the colleague first; the caller waits meanwhile.
+    desk.command(&format!("call sip:202@{sip}"));
+    other.until_it_says("Call established");
+    desk.until_connected(2);
+    desk.command("transfer 1 --to-call 2");
+    caller.hum(CALLER_HZ);
+    other.hum(OTHER_HZ);
+    caller.until_it_hears(OTHER_HZ);
+    other.until_it_hears(CALLER_HZ);
+    // Its own two legs are gone, and the other call with them.
+    a.until_call("201", "the colleague's own call has ended", |c| c.has("ended"));
+    caller.hang_up();
+    other.until_it_is_over();
+    let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
+    let story = call.story();
+    let last = call
+        .events("desk")
+        .into_iter()
+        .rfind(|e| e["what"] == "answered")
+        .unwrap();
+    assert_eq!(last["who"], "202", "{story}");
+    assert!(!call.has("task_created"), "{story}");
+    drop(desk);
+    other.hang_up();
     a.stop();
 }

@@ -8,6 +8,8 @@
 
 mod appliance;
 pub mod baresip;
+pub mod echo;
+pub mod linphone;
 pub mod peers;
 pub mod raw;
 pub mod record;

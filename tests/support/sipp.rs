@@ -69,6 +69,25 @@ impl Sipp {
         }
     }
 
+    /// Starts `scenario` as one who is rung once at `port` of an address of its own; its audio is at `rtp` of loopback.
+    pub fn answering(dir: &Path, scenario: &str, ip: &str, port: u16, rtp: u16) -> Self {
+        let (port, rtp) = (port.to_string(), rtp.to_string());
+        let args = [
+            "-i",
+            ip,
+            "-p",
+            &port,
+            "-mi",
+            "127.0.0.1",
+            "-key",
+            "rtp",
+            &rtp,
+            "-m",
+            "1",
+        ];
+        Self::run(dir, scenario, None, None, &args)
+    }
+
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

@@ -175,14 +175,23 @@ impl LiveBoard {
         u32::try_from(n).unwrap_or(u32::MAX)
     }
 
-    /// The call that has waited for somebody to answer for the longest time.
+    /// The caller who has waited for somebody to answer for the longest time. A call that a telephone of ours places is
+    /// nobody else's to take.
     #[must_use]
     pub fn waits_longest(&self) -> Option<CallId> {
         let since = |d: &CallDesk| match d.stage {
             DeskStage::Ringing { since, .. } | DeskStage::Queued { since, .. } => Some(since),
             _ => None,
         };
-        let waiting = self.desk.values().filter_map(|d| since(d).map(|s| (s, d.call)));
+        let from_outside = |call: &CallId| {
+            self.calls.get(call).is_some_and(|events| {
+                events
+                    .iter()
+                    .any(|e| matches!(&e.kind, EventKind::Offered { trunk, .. } if trunk != TRUNK_INSIDE))
+            })
+        };
+        let theirs = self.desk.values().filter(|d| from_outside(&d.call));
+        let waiting = theirs.filter_map(|d| since(d).map(|s| (s, d.call)));
         waiting.min().map(|(_, call)| call)
     }
 

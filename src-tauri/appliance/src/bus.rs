@@ -10,7 +10,7 @@
 //! meanwhile; what was acknowledged is on disk, what was not is still here.
 
 use crate::metrics::Metrics;
-use anteroom_store::{Pending, Store};
+use anteroom_store::{Pending, Store, StoreError};
 use anteroom_types::{CallEvent, EventKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -100,6 +100,15 @@ async fn hand_to_store(
     }
 }
 
+/// Whether the same write may succeed later: there may be space again, or the disk back. What contradicts what is stored, or
+/// is about something that is not there, never will.
+const fn heals(e: &StoreError) -> bool {
+    !matches!(
+        e,
+        StoreError::Conflict { .. } | StoreError::Invalid { .. } | StoreError::NotFound { .. }
+    )
+}
+
 async fn show_when_durable(
     mut written: mpsc::Receiver<(CallEvent, Pending)>,
     store: Store,
@@ -108,7 +117,16 @@ async fn show_when_durable(
     metrics: Arc<Metrics>,
 ) {
     while let Some((event, mut pending)) = written.recv().await {
+        let mut refused = false;
         while let Err(e) = pending.await {
+            if !heals(&e) {
+                // Trying again would stop every call for the sake of one event of one.
+                metrics.write_failures.inc();
+                tracing::error!(trace = %event.trace, error = %anteroom_types::error::chain(&e),
+                    "an event does not fit what is stored of its call; it is left out of the record");
+                refused = true;
+                break;
+            }
             healthy.store(false, Ordering::Relaxed);
             metrics.write_failures.inc();
             tracing::error!(trace = %event.trace, error = %anteroom_types::error::chain(&e),
@@ -118,6 +136,9 @@ async fn show_when_durable(
         }
         healthy.store(true, Ordering::Relaxed);
         metrics.events_waiting.dec();
+        if refused {
+            continue;
+        }
         if let EventKind::Decided { record } = &event.kind {
             metrics.decided(record.decision);
         }

@@ -47,6 +47,7 @@ pub(crate) fn sip(config: &Config) -> Result<SipConfig, StartError> {
         user_agent: concat!("Anteroom/", env!("CARGO_PKG_VERSION")).into(),
         trunks: s.trunk.iter().map(trunk).collect::<Result<_, _>>()?,
         calls_max: *s.calls_max.get_ref(),
+        emergency: config.outbound.emergency.clone(),
         retry_after_s: s.retry_after_s,
         rate: RateLimit {
             per_source_per_s: f64::from(rate),

@@ -2,7 +2,7 @@
 
 use crate::alarm::Alarm;
 use crate::bus::Bus;
-use crate::call::{Arrival, Call, LEG_EVENTS_MAX, ToCall};
+use crate::call::{Arrival, Call, LEG_EVENTS_MAX, Placed, ToCall};
 use crate::clinic::Clinic;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -259,7 +259,8 @@ impl Engine {
     pub(crate) fn admit(&self, arrival: Arrival) {
         let shared = &self.shared;
         // A call whose facts could not be written is better taken by the next trunk or machine.
-        if !shared.bus.is_healthy() {
+        let emergency = arrival.placed.as_ref().is_some_and(Placed::is_emergency);
+        if !shared.bus.is_healthy() && !emergency {
             shared.metrics.calls_refused.inc();
             let retry = Some(shared.config.sip.retry_after_s);
             let _ = shared.reject(arrival.leg, 503, retry);
@@ -308,6 +309,7 @@ impl Engine {
             }
             lock(&shared.calls).remove(&call);
             lock(&shared.routes).remove(&leg);
+            lock(&shared.desk.parking).release_call(call);
             shared.queue(|q, now| q.leave(now, call));
             count.send_modify(|n| *n -= 1);
         });

@@ -168,8 +168,12 @@ pub fn task_detail(store: &Store, id: TaskId) -> Result<Option<TaskDetail>, Read
     let history = store.task_history(id)?.into_iter().map(line).collect();
     let call = found.call.map(|c| store.get_call(c)).transpose()?.flatten();
     let audible = |c: &CallRecord| {
-        let lost = |s| matches!(s, RecordingState::Erased | RecordingState::Lost);
-        c.recording.as_ref().is_some_and(|r| !lost(r.state))
+        // Of one that lost a part, the rest can be heard.
+        c.recording.as_ref().is_some_and(|r| match r.state {
+            RecordingState::Erased => false,
+            RecordingState::Lost => r.bytes > 0,
+            RecordingState::Open | RecordingState::Complete | RecordingState::Recovered => true,
+        })
     };
     let recording = call.filter(audible).map(|c| {
         let from_ms = message_from_ms(&c.events);

@@ -15,6 +15,9 @@ pub enum ParkError {
     /// Every slot is taken.
     #[error("every slot is taken")]
     Full,
+    /// The call is in a slot already.
+    #[error("the call is parked at {0} already")]
+    Already(u16),
     /// The slot asked for is taken.
     #[error("slot {0} is taken")]
     Taken(u16),
@@ -27,6 +30,7 @@ impl anteroom_types::UserFacing for ParkError {
     fn code(&self) -> anteroom_types::ErrorCode {
         match self {
             Self::Full => "parking.full",
+            Self::Already(_) => "parking.already",
             Self::Taken(_) => "parking.taken",
             Self::NoSuchSlot(_) => "parking.no_such_slot",
         }
@@ -34,6 +38,7 @@ impl anteroom_types::UserFacing for ParkError {
     fn hint(&self) -> String {
         match self {
             Self::Full => "Put the caller on hold instead, or fetch somebody who is parked.".to_owned(),
+            Self::Already(_) => "Fetch the caller from there.".to_owned(),
             Self::Taken(_) => "Choose another slot.".to_owned(),
             Self::NoSuchSlot(_) => "Choose one of the slots on the screen.".to_owned(),
         }
@@ -60,13 +65,13 @@ impl ParkingLot {
         }
     }
 
-    /// Reserves a slot: the one asked for, or the one that was free for the longest time. A call that has one keeps it.
+    /// Reserves a slot: the one asked for, or the one that was free for the longest time.
     ///
     /// # Errors
     /// [`ParkError`] when there is none.
     pub fn reserve(&mut self, call: CallId, wanted: Option<u16>) -> Result<u16, ParkError> {
         if let Some(slot) = self.slot_of(call) {
-            return Ok(slot);
+            return Err(ParkError::Already(slot));
         }
         let slot = match wanted {
             None => self.free.pop_front().ok_or(ParkError::Full)?,
@@ -86,6 +91,13 @@ impl ParkingLot {
         if self.parked.get(&slot) == Some(&call) {
             self.parked.remove(&slot);
             self.free.push_back(slot);
+        }
+    }
+
+    /// A call is over: whatever slot it had is free.
+    pub fn release_call(&mut self, call: CallId) {
+        if let Some(slot) = self.slot_of(call) {
+            self.release(slot, call);
         }
     }
 

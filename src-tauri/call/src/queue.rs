@@ -113,7 +113,8 @@ impl Queue {
         self.entries.iter().map(|e| e.call)
     }
 
-    /// A call comes in, or comes back after it was rung for in vain; then it keeps its place.
+    /// A call comes in, or comes back after it was rung for in vain; then it keeps its place. An urgent one goes before
+    /// all that are not, and is not sent away because others wait.
     #[must_use]
     pub fn join(&mut self, now: Mono, call: CallId, urgent: bool) -> Vec<QueueEffect> {
         if let Some(e) = self.entries.iter_mut().find(|e| e.call == call) {
@@ -124,7 +125,12 @@ impl Queue {
             e.told = None;
             return self.tell(now);
         }
-        if self.entries.len() >= self.config.callers_max.min(QUEUE_CALLERS_MAX) {
+        let max = if urgent {
+            QUEUE_CALLERS_MAX
+        } else {
+            self.config.callers_max
+        };
+        if self.entries.len() >= max.min(QUEUE_CALLERS_MAX) {
             return vec![QueueEffect::Refused { call }];
         }
         let at = if urgent {

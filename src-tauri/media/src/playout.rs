@@ -143,15 +143,16 @@ impl Playout {
         self.paused = false;
     }
 
-    /// Drops everything, after one faded frame of what was being heard, and lifts a pause.
+    /// Drops what is queued, after one faded frame of what was being heard, and lifts a pause. What is looped goes on
+    /// under it: whoever waits with ringing in their ear must not find silence because a sentence was cut.
     pub(crate) fn clear(&mut self, out: &mut impl FnMut(Played)) {
-        if !self.paused {
+        if !self.paused && !self.queue.is_empty() {
             self.tail = self.faded();
         }
         self.paused = false;
         self.fade_in = false;
         self.waiting = 0;
-        for p in self.queue.drain(..).chain(self.bed.take()) {
+        for p in self.queue.drain(..) {
             out(Played::Dropped(p.id, samples_to_ms(p.at)));
         }
     }
@@ -342,8 +343,15 @@ mod tests {
         );
         let again = p.next(&mut |e| seen.push(e)).unwrap();
         assert_eq!((again.0[0], again.1), (0, Over::Replace));
-        assert!(!p.is_idle());
+        // A sentence that is cut does not take the music with it.
+        p.push(SayId(3), vec![7; 3_200].into(), Over::Replace).unwrap();
+        p.next(&mut |e| seen.push(e)).unwrap();
+        p.next(&mut |e| seen.push(e)).unwrap();
         p.clear(&mut |e| seen.push(e));
+        p.next(&mut |e| seen.push(e)).unwrap();
+        let (music, _) = p.next(&mut |e| seen.push(e)).unwrap();
+        assert!(!p.is_idle() && music.iter().any(|s| *s != 0 && *s != 7));
+        p.stop_loop(&mut |e| seen.push(e));
         p.next(&mut |e| seen.push(e));
         assert!(p.is_idle());
         assert_eq!(
@@ -352,8 +360,10 @@ mod tests {
                 Played::Started(SayId(1)),
                 Played::Started(SayId(2)),
                 Played::Done(SayId(2)),
+                Played::Started(SayId(3)),
+                Played::Dropped(SayId(3), 20),
                 // Where in the loop it was.
-                Played::Dropped(SayId(1), samples_to_ms(1_920 % 500)),
+                Played::Dropped(SayId(1), samples_to_ms(2_240 % 500)),
             ]
         );
     }

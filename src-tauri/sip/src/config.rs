@@ -188,8 +188,11 @@ pub struct SipConfig {
     pub trunks: Vec<TrunkConfig>,
     /// Whether telephones may register here, and how.
     pub registrar: Option<RegistrarConfig>,
-    /// Calls at once, both ways.
+    /// Callers at once. The calls that telephones of ours place are as many again; legs that are dialled are not counted
+    /// against either.
     pub calls_max: usize,
+    /// Numbers that a telephone of ours may always dial, however many calls there are.
+    pub emergency: Vec<String>,
     /// Seconds in `Retry-After` of a 503.
     pub retry_after_s: u32,
     /// Limits per source address.
@@ -216,6 +219,7 @@ impl Default for SipConfig {
             trunks: Vec::new(),
             registrar: None,
             calls_max: 50,
+            emergency: Vec::new(),
             retry_after_s: 10,
             rate: RateLimit {
                 per_source_per_s: 50.0,

@@ -112,7 +112,7 @@ pub enum SipCommandError {
     /// No registrar is configured.
     #[error("no registrar is configured")]
     NoRegistrar,
-    /// Too many calls, or draining.
+    /// Too many legs.
     #[error("no more calls are taken")]
     Full,
     /// A value is outside its range.

@@ -3,7 +3,8 @@
 mod support;
 
 use anteroom_sip::{
-    CancelReason, ContactId, DialRequest, EndWhy, ExtraHeader, ReferToken, SipEvent, Transport, UnregisterWhy,
+    CancelReason, ContactId, DialRequest, EndWhy, ExtraHeader, ReferToken, SipConfig, SipEvent, Transport,
+    UnregisterWhy,
 };
 use anteroom_types::{CallId, LegId, Purpose};
 use std::net::SocketAddr;
@@ -441,4 +442,46 @@ async fn lamps_are_lit_for_subscribers_and_for_those_who_only_registered() {
         489
     );
     assert!(r.sip.set_mwi("299", 1, 0).is_err());
+}
+
+#[tokio::test]
+async fn callers_never_keep_the_desk_from_telephoning_nor_anybody_from_an_emergency_call() {
+    let r = start(SipConfig {
+        calls_max: 1,
+        allow_direct: true,
+        emergency: vec!["999".into()],
+        ..with_registrar()
+    })
+    .await;
+    r.sip.set_users(users(&["201", "202"])).unwrap();
+    let (mut p, contact) = registered(&r, "201").await;
+    let mut caller = Phone::udp(r.addr(Transport::Udp)).await;
+    let at = format!("Contact: {}\r\n", caller.contact("c"));
+    let m = caller.request("INVITE", "desk", "caller", &at, SDP);
+    caller.send(&m).await;
+    r.until("the caller is there", |t| {
+        t.iter().any(|e| matches!(e, SipEvent::Incoming { .. }))
+    })
+    .await;
+    let mut late = Phone::udp(r.addr(Transport::Udp)).await;
+    let at = format!("Contact: {}\r\n", late.contact("c"));
+    let m = late.request("INVITE", "desk", "late", &at, SDP);
+    assert_eq!(status(&late.ask(&m).await), 503);
+
+    // People are rung for whoever is there, also when nobody else is taken any more.
+    r.sip.drain();
+    r.sip
+        .dial(DialRequest {
+            sdp: Some(SDP.into()),
+            ..DialRequest::new(leg(1), contact, "0301234567")
+        })
+        .unwrap();
+    p.until_request("INVITE").await;
+
+    let login = Login::new("201");
+    let at = format!("Contact: {}\r\n", p.contact("201"));
+    let colleague = p.authorised("INVITE", &login, "202", &at, SDP).await;
+    assert_eq!(status(&colleague), 503, "{colleague}");
+    let emergency = p.authorised("INVITE", &login, "999", &at, SDP).await;
+    assert_eq!(status(&emergency), 100, "{emergency}");
 }

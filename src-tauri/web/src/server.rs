@@ -15,10 +15,11 @@ use axum::Router;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -30,6 +31,8 @@ use zeroize::Zeroizing;
 
 /// Connections at once, WebSockets not counted. When all are taken the next is closed at once: a browser tries again.
 const CONNECTIONS_MAX: usize = 256;
+/// Of one host. A clinic behind one proxy of its own has all its screens there.
+const CONNECTIONS_PER_HOST_MAX: usize = 96;
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long a connection may take to send the head of its next request.
@@ -212,6 +215,53 @@ pub async fn serve(
     Ok(bind(config).await?.serve(engine, shutdown))
 }
 
+/// How many connections each host has.
+#[derive(Clone, Default)]
+struct Hosts(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// One of a host's connections.
+struct Share {
+    hosts: Hosts,
+    host: IpAddr,
+}
+
+impl Hosts {
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// None when the host has all it may have. A host of IPv6 has a whole /64.
+    fn take(&self, ip: IpAddr) -> Option<Share> {
+        let host = match ip.to_canonical() {
+            IpAddr::V6(v) => IpAddr::V6((u128::from(v) & !u128::from(u64::MAX)).into()),
+            v4 => v4,
+        };
+        let mut all = self.lock();
+        let n = all.entry(host).or_default();
+        if *n >= CONNECTIONS_PER_HOST_MAX {
+            return None;
+        }
+        *n += 1;
+        drop(all);
+        Some(Share {
+            hosts: self.clone(),
+            host,
+        })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut all = self.hosts.lock();
+        if let Some(n) = all.get_mut(&self.host) {
+            *n -= 1;
+            if *n == 0 {
+                all.remove(&self.host);
+            }
+        }
+    }
+}
+
 async fn accept(
     listener: TcpListener,
     acceptor: Option<TlsAcceptor>,
@@ -220,6 +270,7 @@ async fn accept(
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let hosts = Hosts::default();
     let mut connections = JoinSet::new();
     tokio::pin!(shutdown);
     loop {
@@ -236,12 +287,16 @@ async fn accept(
                 }
             },
         };
+        // One machine must not shut all others out.
+        let Some(share) = hosts.take(peer.ip()) else {
+            continue;
+        };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             continue;
         };
         let (acceptor, router, stopping) = (acceptor.clone(), router.clone(), stop.subscribe());
         connections.spawn(async move {
-            let _place = place;
+            let (_place, _share) = (place, share);
             connection(stream, peer, acceptor, router, stopping).await;
         });
     }

@@ -37,6 +37,7 @@ const TEST: &[&str] = &[
     "sox",
     "kamailio",
     "kamailio-websocket-modules",
+    "linphone-cli",
     "procps",
     "pulseaudio",
     "pulseaudio-utils",

@@ -2,6 +2,7 @@
 
 use super::Call;
 use super::people::Voiced;
+use super::placing::is_told;
 use anteroom_call::Input;
 use anteroom_call::desk::{
     Attending, Briefing, By, Command, ControlError, DeskEffect, DeskInput, DropWhy, Fact, HandOver,
@@ -16,7 +17,7 @@ use anteroom_media::{MediaHandle, music};
 use anteroom_reception::conversation::ConvEvent;
 use anteroom_reception::policy::Script;
 use anteroom_sip::{CancelReason, EndWhy};
-use anteroom_types::{DeskFact, EndReason, EventKind, LegId, Pii, Purpose, RATE_HZ, TaskKind, Wall};
+use anteroom_types::{DeskFact, EndReason, EventKind, LegId, Pii, Purpose, RATE_HZ, TaskId, TaskKind, Wall};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -51,16 +52,16 @@ impl Call {
         by: Option<By>,
         command: Command,
         note: Option<String>,
-    ) -> Result<(), ControlError> {
-        let by = match by {
-            Some(by) => by,
-            None => self
-                .desk
-                .attendees()
-                .into_iter()
-                .find(|a| a.is == Attending::Talks)
-                .map_or_else(|| By::Person(PersonId::new("desk")), |a| By::Leg(a.leg)),
-        };
+        due: Option<Wall>,
+    ) -> Result<Option<TaskId>, ControlError> {
+        if command == Command::Callback {
+            self.promise = (note, due);
+            self.promised_task = None;
+            let by = self.whoever(by);
+            self.order(&by, command).await?;
+            return Ok(self.promised_task);
+        }
+        let by = self.whoever(by);
         if note.is_some() {
             let giver = match &by {
                 By::Person(p) => Some(p.as_str().to_owned()),
@@ -68,7 +69,16 @@ impl Call {
             };
             self.given = (note, giver);
         }
-        self.order(&by, command).await
+        self.order(&by, command).await.map(|()| None)
+    }
+
+    /// Nobody in particular acts as whoever has the call.
+    fn whoever(&self, by: Option<By>) -> By {
+        let talks = || {
+            let mut there = self.desk.attendees().into_iter();
+            there.find(|a| a.is == Attending::Talks)
+        };
+        by.unwrap_or_else(|| talks().map_or_else(|| By::Person(PersonId::new("desk")), |a| By::Leg(a.leg)))
     }
 
     pub(super) async fn desk_effects(&mut self, effects: Vec<DeskEffect>) {
@@ -92,7 +102,7 @@ impl Call {
             briefing: Briefing::Screen,
             sentence_ms,
             task_made: self.task_made,
-            urgent: false,
+            urgent,
         }))
         .await;
     }
@@ -181,7 +191,10 @@ impl Call {
                 let _ = self.shared.bye(leg);
             }
             DeskEffect::Connect(matrix) => self.connect(&matrix),
-            DeskEffect::Disconnect => self.links.clear(),
+            DeskEffect::Disconnect => {
+                self.links.clear();
+                self.staff_is_heard = false;
+            }
             DeskEffect::Play { leg, play, source } => self.play(leg, play, source),
             DeskEffect::StopPlaying { leg } => self.stop_playing(leg),
             DeskEffect::CutSentence => self.hush().await,
@@ -401,7 +414,9 @@ impl Call {
         let ms = audio
             .as_ref()
             .map_or(0, |a| a.len() as u64 * 1000 / u64::from(RATE_HZ));
-        let line = self.handle_of(leg).zip(audio);
+        // Somebody may have come to the line while it was rendered: they are not spoken over.
+        let wanted = self.desk.plays(leg, play) || is_told(play);
+        let line = self.handle_of(leg).filter(|_| wanted).zip(audio);
         if line.is_some_and(|(h, audio)| h.play(say, audio).is_ok()) {
             self.legs.plays.insert(say, (leg, play));
             self.desk(DeskInput::PlayStarted { leg, play, ms }).await;
@@ -420,14 +435,24 @@ impl Call {
             TaskWhy::Message => (TaskKind::Voicemail, "Left a message."),
         };
         self.task_made = true;
+        let (note, promised) = match why {
+            TaskWhy::CallbackPromised => std::mem::take(&mut self.promise),
+            _ => (None, None),
+        };
         let mut summary = what.to_owned();
+        if let Some(note) = note {
+            summary.push_str(" Note: ");
+            summary.push_str(&note);
+        }
         for line in self.story.last_heard(1) {
             summary.push_str(" Last said: ");
             summary.push_str(line.open(Purpose::Conversation));
         }
         let (number, due_in_ms) = self.shared.clinic().ring_back(&self.arrival.from, kind);
-        let due = Wall(self.shared.clock.wall().0 + i64::try_from(due_in_ms).unwrap_or(i64::MAX / 2));
+        let usual = Wall(self.shared.clock.wall().0 + i64::try_from(due_in_ms).unwrap_or(i64::MAX / 2));
+        let due = promised.unwrap_or(usual);
         let task = self.shared.clock.task_id();
+        self.promised_task = Some(task);
         self.story
             .tell(EventKind::TaskCreated {
                 task,

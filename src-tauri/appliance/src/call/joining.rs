@@ -46,8 +46,7 @@ impl Call {
     pub(super) async fn joins(&mut self, arrival: Arrival, target: Target, what: AdoptAs) {
         let leg = arrival.leg;
         if self.desk.is_over() {
-            let _ = self.shared.reject(leg, 481, None);
-            return;
+            return self.turn_back(leg, 481);
         }
         if arrival.here {
             return self.joins_here(leg, target, what);
@@ -57,8 +56,7 @@ impl Call {
             Ok(made) => made,
             Err(e) => {
                 self.warn("no media session for a telephone that comes in", &e);
-                let _ = self.shared.sip.reject(leg, status_of(&e), None);
-                return;
+                return self.turn_back(leg, status_of(&e));
             }
         };
         session.set_signalling_peer(arrival.source.ip());
@@ -71,11 +69,16 @@ impl Call {
         }
     }
 
+    /// Refuses a telephone that rang us to come into this call.
+    fn turn_back(&self, leg: LegId, status: u16) {
+        crate::engine::lock(&self.shared.routes).remove(&leg);
+        let _ = self.shared.reject(leg, status, None);
+    }
+
     /// The same from the device at this machine.
     fn joins_here(&mut self, leg: LegId, target: Target, what: AdoptAs) {
         let Some(cradle) = self.shared.media_here(leg) else {
-            let _ = self.shared.reject(leg, 480, None);
-            return;
+            return self.turn_back(leg, 480);
         };
         self.routes.add(leg, self.mailbox.clone());
         let who = target.who.clone();
@@ -140,6 +143,36 @@ impl Call {
             } = e.into_inner()
         {
             let _ = self.shared.bye(leg);
+        }
+    }
+
+    /// Something came for a call that is over.
+    pub(super) fn too_late(&mut self, to: ToCall) {
+        match to {
+            // For a leg that went elsewhere.
+            ToCall::Sip(leg, e) => {
+                if let Some(there) = self.moved.get(&leg) {
+                    let _ = there.try_send(ToCall::Sip(leg, e));
+                }
+            }
+            ToCall::Joins { arrival, .. } => {
+                crate::engine::lock(&self.shared.routes).remove(&arrival.leg);
+                let _ = self.shared.reject(arrival.leg, 481, None);
+            }
+            ToCall::Surrender { asked, .. } => {
+                let to = asked.to.clone();
+                let given = Given::Nobody;
+                let _ = to.try_send(ToCall::Given { asked, given });
+            }
+            ToCall::Given {
+                given: Given::Leg(leg, ..),
+                ..
+            } => {
+                crate::engine::lock(&self.shared.routes).remove(&leg);
+                let _ = self.shared.bye(leg);
+            }
+            // Nobody waits for an answer to these, or its absence says enough.
+            ToCall::Given { .. } | ToCall::Order { .. } | ToCall::Queue(_) => {}
         }
     }
 

@@ -40,7 +40,7 @@ use anteroom_reception::turn::{TurnConfig, TurnEvent};
 use anteroom_sip::{ReferToken, SipEvent};
 use anteroom_speech::recogniser::LadderHealth;
 use anteroom_types::event::{TRUNK_DIRECT, TRUNK_INSIDE};
-use anteroom_types::{CallId, EventKind, LegId, Mono, Pii, TraceId, TurnId};
+use anteroom_types::{CallId, EndReason, EventKind, LegId, Mono, Pii, TaskId, TraceId, TurnId, Wall};
 use joining::{Asked, Given};
 use listening::{For, Listening};
 use people::{Legs, Routes, Voiced, voiced};
@@ -71,9 +71,12 @@ pub(crate) enum ToCall {
         by: Option<By>,
         command: Command,
         note: Option<String>,
+        /// When what is promised is due.
+        due: Option<Wall>,
         /// Leave to ring the number outside that the command names.
         leave: Option<Leave>,
-        reply: oneshot::Sender<Result<(), ControlError>>,
+        /// The task that was made, if one was.
+        reply: oneshot::Sender<Result<Option<TaskId>, ControlError>>,
     },
     /// The queue has something to tell.
     Queue(QueueEffect),
@@ -169,13 +172,19 @@ pub(crate) struct Call {
     urgent: bool,
     queued: bool,
     talks_since: Option<Mono>,
-    /// The ear on the member of staff who has the caller.
+    /// The ear on the member of staff who has the caller, and whether the caller hears them now.
     staff: Option<(LegId, Listening)>,
+    staff_is_heard: bool,
     /// The caller is to be put through, urgently or not, when what is said with it is on its way.
     put_through: Option<bool>,
     /// Why the caller is put through, and what who gives the call on adds: the note and who that is.
     reason: Option<String>,
     given: (Option<String>, Option<String>),
+    /// What staff promise a caller who is to be rung back: the note and when; and the task it became.
+    promise: (Option<String>, Option<Wall>),
+    promised_task: Option<TaskId>,
+    /// How the leg that began the call came to its end, when it has.
+    reason_of_end: Option<EndReason>,
     /// Whether the desk knows that the caller's leg is over.
     caller_gone: bool,
     /// Whether a task was made of this call.
@@ -235,9 +244,13 @@ impl Call {
             queued: false,
             talks_since: None,
             staff: None,
+            staff_is_heard: false,
             put_through: None,
             reason: None,
             given: (None, None),
+            promise: (None, None),
+            promised_task: None,
+            reason_of_end: None,
             caller_gone: false,
             task_made: false,
             message: false,
@@ -271,14 +284,18 @@ impl Call {
         }
         self.talked();
         self.leave_desk();
+        // The recording is whole before the call is shown as ended.
         self.recording.finish().await;
-        // What came for legs that went elsewhere while this call ended.
+        if let Some(reason) = self.reason_of_end {
+            self.shared.metrics.ended(reason);
+            let seconds = u32::try_from(self.arrival.received.elapsed().as_secs()).unwrap_or(u32::MAX);
+            tracing::info!(trace = %self.story.trace(), reason = ?reason, seconds, "a call ended");
+            self.story.tell(EventKind::Ended { reason, seconds }).await;
+        }
+        // Nothing comes any more; what came while it ended is not left without an answer.
+        self.events.close();
         while let Ok(to) = self.events.try_recv() {
-            if let ToCall::Sip(leg, e) = to
-                && let Some(there) = self.moved.get(&leg)
-            {
-                let _ = there.try_send(ToCall::Sip(leg, e));
-            }
+            self.too_late(to);
         }
     }
 
@@ -314,11 +331,11 @@ impl Call {
             Some(to) = self.events.recv() => match to {
                 ToCall::Sip(leg, e) if leg == self.leg => self.sip(e).await,
                 ToCall::Sip(leg, e) => self.person_sip(leg, e).await,
-                ToCall::Order { by, command, note, leave, reply } => {
+                ToCall::Order { by, command, note, due, leave, reply } => {
                     if let Some(leave) = leave {
                         self.keep(leave);
                     }
-                    let done = self.ordered(by, command, note).await;
+                    let done = self.ordered(by, command, note, due).await;
                     let _ = reply.send(done);
                 }
                 ToCall::Queue(told) => self.queue_told(told).await,

@@ -44,10 +44,16 @@ impl Call {
                 };
                 self.input(Input::Remote(end)).await;
             }
+            // Whoever placed the call gives it on with the keys of their telephone.
+            SipEvent::Refer {
+                token,
+                target,
+                replaces,
+                ..
+            } => self.referred(self.leg, token, &target, replaces).await,
             SipEvent::Incoming { .. }
             | SipEvent::OfferRejected { .. }
             | SipEvent::Progress { .. }
-            | SipEvent::Refer { .. }
             | SipEvent::Registered { .. }
             | SipEvent::Unregistered { .. }
             | SipEvent::Trunk { .. } => {}
@@ -178,12 +184,8 @@ impl Call {
             }
             Effect::StopMedia => self.stop_media().await,
             Effect::Finish(reason) => {
-                self.shared.metrics.ended(reason);
-                let seconds = u32::try_from(self.arrival.received.elapsed().as_secs()).unwrap_or(u32::MAX);
-                tracing::info!(trace = %self.story.trace(), reason = ?reason, seconds, "a call ended");
-                // The recording is whole before the call is shown as ended.
-                self.recording.finish().await;
-                self.story.tell(EventKind::Ended { reason, seconds }).await;
+                // Whoever began it is gone; others may still talk, and their legs still have something to tell.
+                self.reason_of_end = Some(reason);
             }
         }
         None

@@ -1,10 +1,10 @@
 //! A call and its people: legs to their telephones, and what is played on them.
 
 use super::ToCall;
+use crate::desk::Reserved;
 use crate::desktop::Cradle;
 use crate::engine::{Shared, lock};
 use anteroom_call::desk::AdoptAs;
-use anteroom_call::dial::Permit;
 use anteroom_call::party::Target;
 use anteroom_call::scene::PlayNo;
 use anteroom_media::{MediaEvent, MediaHandle, MediaSession};
@@ -62,28 +62,24 @@ pub(crate) struct PersonLeg {
 /// A leg to a number outside: its limits are its user's.
 pub(super) struct OutsideLeg {
     shared: Arc<Shared>,
-    leg: LegId,
-    by: String,
+    reserved: Reserved,
     /// When its leave ends.
     pub(super) until: Mono,
 }
 
 impl OutsideLeg {
-    pub(super) fn new(shared: &Arc<Shared>, leg: LegId, by: &str, permit: &Permit) -> Self {
-        lock(&shared.desk.dialling).placed(by, leg, permit, shared.clock.wall());
+    pub(super) fn new(shared: &Arc<Shared>, reserved: Reserved, ms_max: u64) -> Self {
         Self {
             shared: Arc::clone(shared),
-            leg,
-            by: by.to_owned(),
-            until: shared.clock.now().plus_ms(permit.ms_max),
+            reserved,
+            until: shared.clock.now().plus_ms(ms_max),
         }
     }
 }
 
 impl Drop for OutsideLeg {
     fn drop(&mut self) {
-        let now = self.shared.clock.wall();
-        lock(&self.shared.desk.dialling).ended(&self.by, self.leg, now);
+        self.reserved.ended(self.shared.clock.wall());
     }
 }
 

@@ -151,7 +151,11 @@ impl Call {
             return false;
         };
         let Leave { by, outside } = self.leaves.swap_remove(n);
-        let Outside { permit, trunk } = outside;
+        let Outside {
+            permit,
+            trunk,
+            reserved,
+        } = outside;
         let Some((session, sdp)) = self.offered(self.shared.media.offer()) else {
             return false;
         };
@@ -170,7 +174,7 @@ impl Call {
             ms_max: permit.ms_max,
             counts: permit.number.kind != anteroom_call::dial::NumberKind::Emergency,
         };
-        let limits = OutsideLeg::new(&self.shared, leg, &by, &permit);
+        let limits = OutsideLeg::new(&self.shared, reserved, permit.ms_max);
         let outside = PersonId::outside();
         let sent = self.send((leg, outside.as_str()), session, Some(limits), request);
         if sent {
@@ -329,7 +333,9 @@ impl Call {
     pub(super) fn targets_of(&mut self, leg: LegId, dialled: &Pii<String>) -> Result<Vec<Target>, u16> {
         let (sip, desk) = (&self.shared.sip, &self.shared.desk);
         let text = dialled.open(Purpose::Signalling);
-        let there = {
+        let there = if desk.is_emergency(text) {
+            None
+        } else {
             let people = crate::engine::lock(&desk.people);
             let who = people.owner(text).to_owned();
             people

@@ -35,6 +35,18 @@ pub(crate) struct Placed {
     pub(crate) what: Placing,
 }
 
+impl Placed {
+    /// Whether it is a call to the emergency services, which is placed whatever else is wrong.
+    pub(crate) fn is_emergency(&self) -> bool {
+        matches!(&self.what, Placing::Outside(o) if o.is_emergency())
+    }
+}
+
+/// Whether a playing is what a line is told that called for nothing else.
+pub(super) fn is_told(play: PlayNo) -> bool {
+    play == TOLD
+}
+
 /// The only words on a line that is told something. The desk counts from 1.
 const TOLD: PlayNo = PlayNo(0);
 

@@ -4,7 +4,7 @@ use super::listening::{Ended, Listening, Recognised};
 use super::{Call, For};
 use anteroom_call::bridge::{Matrix, Role};
 use anteroom_reception::turn::{TurnConfig, TurnEffect, TurnEvent};
-use anteroom_types::audio::Frame;
+use anteroom_types::audio::{Frame, SILENCE};
 use anteroom_types::{EventKind, LegId, Mono, Purpose, Side, TurnId};
 use std::collections::VecDeque;
 
@@ -20,6 +20,9 @@ impl Call {
     /// Listens to whoever has the caller. Recording and transcribing staff goes with recording the caller.
     pub(super) fn listen_to_staff(&mut self, matrix: &Matrix) {
         let host = matrix.lines.iter().find(|l| l.role == Role::Host).map(|l| l.leg);
+        let muted = matrix.lines.iter().any(|l| Some(l.leg) == host && l.muted);
+        let caller = matrix.lines.iter().find(|l| l.role == Role::Guest);
+        self.staff_is_heard = !muted && caller.is_some_and(|c| c.hears.iter().any(|l| Some(*l) == host));
         let heard = self.staff.as_ref().map(|(leg, _)| *leg);
         if host.is_none() || host == heard || !self.recording.is_on() {
             return;
@@ -40,8 +43,10 @@ impl Call {
         let Some((_, ear)) = self.staff.as_mut().filter(|(l, _)| *l == leg) else {
             return;
         };
+        // What the caller cannot hear is not for their record.
+        let heard = if self.staff_is_heard { rx } else { &SILENCE };
         let mut effects = Vec::new();
-        ear.frame(rx, at, &mut effects);
+        ear.frame(heard, at, &mut effects);
         self.staff_effects(effects).await;
     }
 

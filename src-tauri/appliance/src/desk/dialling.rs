@@ -2,13 +2,16 @@
 
 use super::Desk;
 use crate::config::Config;
-use anteroom_call::dial::{BadNumber, Ledger, Numbering, Permit, Refusal, Rights, permit};
+use anteroom_call::dial::{
+    BadNumber, Ledger, NumberKind, Numbering, Permit, Refusal, Rights, normalise, permit,
+};
 use anteroom_call::party::{Address, PersonId, Target};
 use anteroom_sip::{Contact, Sip, TrunkState};
 use anteroom_store::{PlacedCall, Store, StoreError};
-use anteroom_types::{ErrorCode, LegId, Pii, UserFacing, Wall};
+use anteroom_types::{ErrorCode, Pii, UserFacing, Wall};
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 
 /// What is dialled to take the call that has waited longest, whoever it rings for.
 const PICKUP: &str = "*8";
@@ -20,11 +23,51 @@ const AUTOMATION_ON: &str = "*91";
 /// Calls of the last day count towards limits.
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
-/// Leave to ring a number outside, and the way.
-#[derive(Debug, Clone)]
+/// Leave to ring a number outside, and the way. It counts towards its user's limits from now on: many asked for at the
+/// same moment are not each given what is left for one.
+#[derive(Debug)]
 pub(crate) struct Outside {
     pub(crate) permit: Permit,
     pub(crate) trunk: String,
+    pub(crate) reserved: Reserved,
+}
+
+impl Outside {
+    pub(crate) fn is_emergency(&self) -> bool {
+        self.permit.number.kind == NumberKind::Emergency
+    }
+}
+
+/// A place in a user's ledger; given back when it is dropped before a call was made of it.
+pub(crate) struct Reserved {
+    dialling: Arc<Mutex<Dialling>>,
+    who: String,
+    id: u128,
+    used: bool,
+}
+
+impl Reserved {
+    /// The call is over.
+    pub(crate) fn ended(&mut self, now: Wall) {
+        self.used = true;
+        crate::engine::lock(&self.dialling).ended(&self.who, self.id, now);
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        if !self.used {
+            crate::engine::lock(&self.dialling).take_back(&self.who, self.id);
+        }
+    }
+}
+
+impl std::fmt::Debug for Reserved {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reserved")
+            .field("used", &self.used)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What was dialled.
@@ -102,17 +145,30 @@ impl Dialling {
         permit(rights, &self.numbering, dialled, now, open, ledger)
     }
 
-    /// A leg with a permit is dialled.
-    pub(crate) fn placed(&mut self, who: &str, leg: LegId, permit: &Permit, now: Wall) {
+    /// A permit was given; its number in the ledger.
+    fn placed(&mut self, who: &str, permit: &Permit, now: Wall) -> u128 {
+        let id = rand::random();
         let ledger = self.ledgers.entry(who.to_owned()).or_default();
-        ledger.placed(leg.to_u128(), now, permit);
+        ledger.placed(id, now, permit);
+        id
     }
 
     /// It is over.
-    pub(crate) fn ended(&mut self, who: &str, leg: LegId, now: Wall) {
+    fn ended(&mut self, who: &str, id: u128, now: Wall) {
         if let Some(l) = self.ledgers.get_mut(who) {
-            l.ended(leg.to_u128(), now);
+            l.ended(id, now);
         }
+    }
+
+    /// It came to nothing.
+    fn take_back(&mut self, who: &str, id: u128) {
+        if let Some(l) = self.ledgers.get_mut(who) {
+            l.take_back(id);
+        }
+    }
+
+    fn is_emergency(&self, dialled: &str) -> bool {
+        normalise(&self.numbering, dialled).is_ok_and(|n| n.kind == NumberKind::Emergency)
     }
 
     /// The best trunk that is up; the first when none is known to be.
@@ -134,6 +190,13 @@ impl Desk {
         open: bool,
     ) -> Dialled {
         let text = dialled.open(anteroom_types::Purpose::Signalling);
+        // Before anything that people or slots may be called.
+        if self.is_emergency(text) {
+            return match self.outside(sip, user, text, now, open) {
+                Ok(outside) => Dialled::Outside(outside),
+                Err(e) => Dialled::Refused(e.status()),
+            };
+        }
         match text.as_str() {
             PICKUP => return Dialled::Pickup,
             RECEPTIONIST => return Dialled::Receptionist,
@@ -163,6 +226,11 @@ impl Desk {
         }
     }
 
+    /// Whether that is an emergency number, whoever has one like it for a name.
+    pub(crate) fn is_emergency(&self, dialled: &str) -> bool {
+        crate::engine::lock(&self.dialling).is_emergency(dialled)
+    }
+
     /// Leave for `user` to ring a number outside.
     ///
     /// # Errors
@@ -179,14 +247,25 @@ impl Desk {
             let people = crate::engine::lock(&self.people);
             (people.owner(user).to_owned(), people.class(user))
         };
-        let dialling = crate::engine::lock(&self.dialling);
+        let mut dialling = crate::engine::lock(&self.dialling);
         let permit = dialling
             .permit(&who, class.as_deref(), dialled, now, open)
             .map_err(NotOutside::Refused);
         let outside = permit.and_then(|permit| {
             let trunk = dialling.trunk(sip).ok_or(NotOutside::NoTrunk)?;
-            Ok(Outside { permit, trunk })
+            let reserved = Reserved {
+                dialling: Arc::clone(&self.dialling),
+                id: dialling.placed(&who, &permit, now),
+                who,
+                used: false,
+            };
+            Ok(Outside {
+                permit,
+                trunk,
+                reserved,
+            })
         });
+        drop(dialling);
         outside.inspect_err(|e| tracing::warn!(code = %e.code(), "a call outside was refused"))
     }
 

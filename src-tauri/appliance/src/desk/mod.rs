@@ -8,7 +8,7 @@ mod orders;
 mod people;
 mod queue;
 
-pub(crate) use dialling::{Dialled, Dialling, Outside};
+pub(crate) use dialling::{Dialled, Dialling, Outside, Reserved};
 pub(crate) use ice::IceServers;
 pub(crate) use lamps::Lamps;
 pub(crate) use people::People;
@@ -20,7 +20,7 @@ use anteroom_call::queue::Queue;
 use anteroom_call::ring::{Fallback, RingPlan, RingStrategy, RingTimes};
 use anteroom_sip::Sip;
 use anteroom_types::Wall;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
 /// How the kill switch stands.
@@ -36,7 +36,7 @@ pub(crate) struct Desk {
     pub(crate) people: Mutex<People>,
     pub(crate) parking: Mutex<ParkingLot>,
     pub(crate) queue: Mutex<Queue>,
-    pub(crate) dialling: Mutex<Dialling>,
+    pub(crate) dialling: Arc<Mutex<Dialling>>,
     pub(crate) ice: IceServers,
     switch: watch::Sender<Switch>,
     strategy: RingStrategy,
@@ -55,7 +55,7 @@ impl Desk {
             ice,
             switch,
             queue: Mutex::new(Queue::new(config.queue())),
-            dialling: Mutex::new(dialling),
+            dialling: Arc::new(Mutex::new(dialling)),
             parking: Mutex::new(ParkingLot::new(config.park_first, config.park_slots)),
             strategy: config.strategy(),
             times: config.times(),

@@ -3,10 +3,10 @@
 use crate::call::{Leave, ToCall};
 use crate::engine::{Engine, lock};
 use anteroom_api::{ApiError, Automation, BriefingKind, DeskCommand, DeskDone, Handset, PeoplePage, Who};
-use anteroom_call::desk::{Asking, By, Command, Supervision};
+use anteroom_call::desk::{Asking, By, Command, ControlError, Supervision};
 use anteroom_call::party::{PersonId, Target};
 use anteroom_sip::SipUser;
-use anteroom_types::{CallId, UserFacing};
+use anteroom_types::{CallId, TaskId, UserFacing};
 use bytes::Bytes;
 use rand::Rng as _;
 use rand::distr::Alphanumeric;
@@ -137,7 +137,7 @@ impl Engine {
         command: DeskCommand,
     ) -> Result<DeskDone, ApiError> {
         let mut done = DeskDone::default();
-        let mut note = None;
+        let (mut note, mut due) = (None, None);
         let mut leave = None;
         let command = match command {
             DeskCommand::Hold => Command::Hold,
@@ -193,31 +193,40 @@ impl Engine {
             DeskCommand::Whisper => self.supervise(who, Supervision::Whisper)?,
             DeskCommand::Barge => self.supervise(who, Supervision::Barge)?,
             DeskCommand::Voicemail => Command::Voicemail,
-            DeskCommand::Callback { note: says, .. } => {
-                note = says;
+            DeskCommand::Callback {
+                note: says,
+                due: when,
+            } => {
+                (note, due) = (says, when);
                 Command::Callback
             }
             DeskCommand::HangUp => Command::HangUp,
         };
         let parked = done.slot.and_then(|s| u16::try_from(s).ok());
         let by = who.user.as_deref().map(PersonId::new).map(By::Person);
-        let ordered = self.order(call, by, command, note, leave).await;
+        let order = |reply| ToCall::Order {
+            by,
+            command,
+            note,
+            due,
+            leave,
+            reply,
+        };
+        let ordered = self.order(call, order).await;
         if ordered.is_err()
             && let Some(slot) = parked
         {
             lock(&self.shared.desk.parking).release(slot, call);
         }
-        ordered.map(|()| done)
+        done.task = ordered?;
+        Ok(done)
     }
 
     async fn order(
         &self,
         call: CallId,
-        by: Option<By>,
-        command: Command,
-        note: Option<String>,
-        leave: Option<Leave>,
-    ) -> Result<(), ApiError> {
+        order: impl FnOnce(oneshot::Sender<Result<Option<TaskId>, ControlError>>) -> ToCall,
+    ) -> Result<Option<TaskId>, ApiError> {
         let gone = || {
             refused(
                 404,
@@ -228,14 +237,7 @@ impl Engine {
         };
         let to = lock(&self.shared.calls).get(&call).cloned().ok_or_else(gone)?;
         let (reply, answer) = oneshot::channel();
-        let order = ToCall::Order {
-            by,
-            command,
-            note,
-            leave,
-            reply,
-        };
-        to.send(order).await.map_err(|_| gone())?;
+        to.send(order(reply)).await.map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?.map_err(|e| of(&e))
     }
 
@@ -269,7 +271,9 @@ impl Engine {
     fn theirs(&self, who: &Who, whom: &str) -> Result<(Vec<Target>, Option<Leave>), ApiError> {
         let shared = &self.shared;
         let contacts = shared.sip.registrations();
-        let (colleague, targets) = {
+        let (colleague, targets) = if shared.desk.is_emergency(whom) {
+            (false, Vec::new())
+        } else {
             let people = lock(&shared.desk.people);
             (people.has(whom), people.targets(whom, &contacts))
         };

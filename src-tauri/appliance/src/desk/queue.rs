@@ -4,14 +4,17 @@ use crate::call::ToCall;
 use crate::engine::{Shared, lock};
 use anteroom_call::queue::{Queue, QueueEffect};
 use anteroom_types::{CallId, Mono};
+use std::collections::VecDeque;
 
 impl Shared {
     /// Changes the queue, and tells its calls what follows.
     pub(crate) fn queue(&self, change: impl FnOnce(&mut Queue, Mono) -> Vec<QueueEffect>) {
         let now = self.clock.now();
         let mut queue = lock(&self.desk.queue);
-        let effects = change(&mut queue, now);
-        for effect in effects {
+        let mut effects = VecDeque::from(change(&mut queue, now));
+        // Each call is told once at the most that it cannot be reached; so this ends.
+        let mut unreachable = Vec::new();
+        while let Some(effect) = effects.pop_front() {
             let call = call_of(effect);
             let to = lock(&self.calls).get(&call).cloned();
             let told = to.is_some_and(|to| to.try_send(ToCall::Queue(effect)).is_ok());
@@ -21,8 +24,18 @@ impl Shared {
             match effect {
                 // Its place is told again before long.
                 QueueEffect::Position { .. } | QueueEffect::Refused { .. } => {}
-                // A turn that nobody took would keep everybody else waiting. What follows is told at the next look.
-                QueueEffect::Turn { .. } => drop(queue.join(now, call, false)),
+                // A turn that nobody took would keep everybody else waiting: the next has it, and this call waits on if it
+                // is only busy.
+                QueueEffect::Turn { .. } if unreachable.contains(&call) => {}
+                QueueEffect::Turn { .. } => {
+                    unreachable.push(call);
+                    let gone = !lock(&self.calls).contains_key(&call);
+                    effects.extend(if gone {
+                        queue.leave(now, call)
+                    } else {
+                        queue.join(now, call, false)
+                    });
+                }
             }
         }
     }

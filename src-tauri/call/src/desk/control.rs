@@ -39,22 +39,33 @@ impl DeskCall {
             Command::Leave => self.leave_talk(by),
             Command::Supervise { how, at } => self.supervise(by, how, &at),
             Command::Voicemail => {
+                self.not_anothers(by)?;
                 self.detachable()?;
                 self.greet();
                 Ok(())
             }
             Command::Callback => {
+                self.not_anothers(by)?;
                 self.detachable()?;
                 self.make_task(TaskWhy::CallbackPromised);
                 self.farewell(Announcement::CallbackNoted, DeskOutcome::Callback);
                 Ok(())
             }
             Command::HangUp => {
+                self.not_anothers(by)?;
                 self.settle_debts(TaskWhy::Missed, DeskOutcome::NoAnswer);
                 self.receptionist_done();
                 self.close(DropWhy::Staff);
                 Ok(())
             }
+        }
+    }
+
+    /// A talk is ended by those who talk; a caller whom nobody has may be seen to by anybody.
+    fn not_anothers(&self, by: &By) -> Result<(), ControlError> {
+        match self.phase {
+            Phase::Talking(_) => self.talking_leg(by).map(drop),
+            _ => Ok(()),
         }
     }
 

@@ -244,7 +244,6 @@ impl DeskCall {
             DeskInput::RecordingFailed => self.recording_failed(),
             DeskInput::AutomationOff(plan) => self.automation_off(plan),
             DeskInput::AutomationOn => self.automation = true,
-            DeskInput::Urgent => self.urgent = true,
             DeskInput::Failed => {
                 self.outcome = DeskOutcome::Failed;
                 self.settle_debts(TaskWhy::Missed, DeskOutcome::Failed);

@@ -6,6 +6,7 @@ use super::types::{DialFor, DropWhy, Fact, HandOver, TaskWhy};
 use super::{DeskCall, DeskEffect, DeskOutcome, Direction};
 use crate::bridge::Bridge;
 use crate::leg::LegEnd;
+use crate::party::Target;
 use crate::ring::{Fallback, RingPlan, RingStep};
 use crate::scene::Announcement;
 use anteroom_types::LegId;
@@ -13,6 +14,9 @@ use std::collections::VecDeque;
 
 impl DeskCall {
     pub(super) fn hand_over(&mut self, h: HandOver) {
+        if matches!(self.phase, Phase::Ringing(_)) && h.urgent && !self.urgent {
+            return self.ring_urgently(h);
+        }
         if !matches!(self.phase, Phase::Receptionist) {
             return;
         }
@@ -34,6 +38,39 @@ impl DeskCall {
             self.group = Some(h.plan.clone());
         }
         self.ring(&h.plan, self.briefing, false);
+    }
+
+    /// Somebody is rung for the caller already, and now it is an emergency: everybody else is rung beside them, at once.
+    fn ring_urgently(&mut self, h: HandOver) {
+        self.urgent = true;
+        self.task_made |= h.task_made;
+        let Phase::Ringing(r) = &self.phase else { return };
+        // Who has answered has the caller in a moment.
+        if r.candidate.is_some() {
+            return;
+        }
+        let ring: Vec<Option<Target>> = r.round.iter().map(|l| self.target(*l)).collect();
+        let mut rounds = h.plan.rounds();
+        let Some(first) = rounds.pop_front() else { return };
+        let targets: Vec<Target> = first
+            .targets
+            .into_iter()
+            .filter(|t| !ring.iter().flatten().any(|r| r == t))
+            .collect();
+        let legs = self.dial_all(&targets, Part::Rings, DialFor::Caller);
+        if self.direction == Direction::Incoming {
+            self.group = Some(h.plan.clone());
+        }
+        let now = self.now;
+        if let Phase::Ringing(r) = &mut self.phase {
+            r.round.extend(legs);
+            r.rounds = rounds;
+            r.fallback = h.plan.fallback;
+            r.step_until = now.plus_ms(first.ring_ms);
+            r.step_ms = first.ring_ms;
+            r.total_until = now.plus_ms(h.plan.total_ms);
+        }
+        self.advance_ringing();
     }
 
     /// Rings by a plan. Whoever else is in the call beside the one who waits must be gone before.

@@ -64,8 +64,6 @@ pub enum DeskInput {
     HandOver(HandOver),
     /// The receptionist's sentence was spoken to its end or dropped.
     SentenceDone,
-    /// The call is urgent: every telephone that is rung from now on is told.
-    Urgent,
     /// The receptionist has made a task for this call; none is made by the desk.
     TaskMade,
     /// A leg we dialled rings.

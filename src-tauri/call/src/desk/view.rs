@@ -100,6 +100,12 @@ pub struct Consulting {
 }
 
 impl DeskCall {
+    /// Whether `play` is what is heard on a leg now, or to be heard.
+    #[must_use]
+    pub fn plays(&self, leg: LegId, play: PlayNo) -> bool {
+        self.scene.playing.get(&leg).is_some_and(|p| p.0 == play)
+    }
+
     /// The call as a screen shows it. Compare it with the one before after every input.
     #[must_use]
     pub fn view(&self) -> DeskView {

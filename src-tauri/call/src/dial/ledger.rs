@@ -75,6 +75,11 @@ impl Ledger {
         }
     }
 
+    /// It was never dialled.
+    pub fn take_back(&mut self, id: u128) {
+        self.calls.retain(|c| c.id != id);
+    }
+
     /// Calls that are up.
     pub(super) fn up(&self) -> usize {
         self.calls.iter().filter(|c| c.ended.is_none()).count()

@@ -128,13 +128,21 @@ pub fn normalise(numbering: &Numbering, dialled: &str) -> Result<DialledNumber, 
         // A local number without its area code cannot be told from a mistake.
         return Err(BadNumber::Digits);
     };
-    // An emergency number is one however it is dressed up: +44 999, 0999.
-    let national = prefixed(&e164, &numbering.country);
+    // +44 01632…: the national prefix is no part of an international number. Only a zero can be told from the number's own
+    // digits: in a country whose prefix is 8, numbers begin with 8 as well.
+    let national = prefixed(&e164, &numbering.country).map(|n| match &*numbering.national_prefix {
+        "0" => n.strip_prefix('0').unwrap_or(n),
+        _ => n,
+    });
+    // An emergency number is one however it is dressed up: +44 999, 0999, +44 0999.
     if let Some(rest) = national.filter(|r| numbering.emergency.iter().any(|e| e == r)) {
         return Ok(number(NumberKind::Emergency, rest.to_owned()));
     }
-    // +44 01632…: the national prefix is no part of an international number.
-    let e164 = match national.and_then(|n| prefixed(n, &numbering.national_prefix)) {
+    let e164 = match national {
+        // Another zero is no number's beginning, and would slip past a rule for what follows it.
+        Some(rest) if numbering.national_prefix == "0" && rest.starts_with('0') => {
+            return Err(BadNumber::Digits);
+        }
         Some(rest) => format!("{}{rest}", numbering.country),
         None => e164,
     };
@@ -190,12 +198,36 @@ mod tests {
     }
 
     #[test]
+    fn a_number_cannot_be_dressed_up_to_slip_past_a_rule() {
+        for dialled in [
+            "+44 00 906 1234567",
+            "0044 00906 1234567",
+            "00 906 1234567",
+            "+44 (0)0906 1234567",
+        ] {
+            let was = normalise(&Numbering::uk(), dialled);
+            let same = was.as_ref().is_err_and(|e| *e == BadNumber::Digits)
+                || was.is_ok_and(|n| !n.number.open(Purpose::Test).starts_with("+440"));
+            assert!(same, "for {dialled:?}");
+        }
+        // Where the national prefix is no zero, a number may begin with it.
+        let elsewhere = Numbering {
+            country: "7".into(),
+            national_prefix: "8".into(),
+            ..Numbering::uk()
+        };
+        let n = normalise(&elsewhere, "+7 812 1234567").unwrap();
+        assert_eq!(n.number.open(Purpose::Test), "+78121234567");
+    }
+
+    #[test]
     fn emergency_and_short_numbers_are_recognised() {
         check("999", "Emergency 999");
         check("112", "Emergency 112");
         check("9 9 9", "Emergency 999");
         check("+44999", "Emergency 999");
         check("0999", "Emergency 999");
+        check("+44 0999", "Emergency 999");
         check("111", "Short 111");
     }
 

@@ -251,7 +251,7 @@ impl MediaHandle {
         self.lock().engine.resume();
     }
 
-    /// Drops all that is being said or waits to be, and lifts a pause. Each piece is reported as
+    /// Drops all that is being said or waits to be, and lifts a pause; what is looped goes on. Each piece is reported as
     /// [`MediaEvent::PlayDropped`].
     pub fn clear(&self) {
         let now = self.guard.shared.now();

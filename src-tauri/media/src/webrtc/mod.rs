@@ -113,7 +113,7 @@ pub(crate) struct Peer {
     selected: Option<(SocketAddr, SocketAddr)>,
     /// Where the latest record came to and from: a handshake may begin before a pair is nominated.
     spoke: Option<(SocketAddr, SocketAddr)>,
-    early: Vec<BytesMut>,
+    early: Vec<(SocketAddr, BytesMut)>,
     controlling: bool,
     relay_only: bool,
 }
@@ -276,8 +276,10 @@ impl Peer {
                 dtls.begin(now);
             }
             self.dtls = Some(dtls);
-            for early in std::mem::take(&mut self.early) {
-                self.dtls(&early, now);
+            for (from, early) in std::mem::take(&mut self.early) {
+                if self.is_checked(from) {
+                    self.dtls(&early, now);
+                }
             }
         }
         self.settle(now);
@@ -329,7 +331,7 @@ impl Peer {
             }
             20..=63 => {
                 if self.theirs.is_none() && self.early.len() < EARLY_MAX {
-                    self.early.push(BytesMut::from(bytes));
+                    self.early.push((from, BytesMut::from(bytes)));
                 } else if self.is_checked(from) {
                     self.spoke = Some((at, from));
                     self.dtls(bytes, now);

@@ -104,7 +104,8 @@ impl Core {
         if self.calls.contains_key(&d.leg) {
             return Err(E::LegInUse);
         }
-        if self.draining || self.active() >= self.limit {
+        // Also while draining: a call in progress may still have to reach a person.
+        if self.has_too_many_legs() {
             return Err(E::Full);
         }
         let headers = extra(&d.headers)?;

@@ -91,20 +91,20 @@ impl Core {
         let tag = wire::to_tag(&request.headers);
         let cancels = TransactionKey::for_cancelled_invite(&request)
             .is_some_and(|k| self.tx.server_state(&k).is_some());
+        let ours = cancels || self.is_of_a_dialog(&request);
+        if tag.is_some() && !ours && !self.admit_tagged(hop, &request) {
+            return;
+        }
         let user = if tag.is_none() && !cancels {
             match self.admit(hop, &request) {
                 Some(user) => user,
                 None => return,
             }
         } else {
-            if !cancels && self.is_banned(hop, &request) && !self.is_of_a_dialog(&request) {
-                self.counters.banned_dropped += 1;
-                return;
-            }
             None
         };
         // A flood of strangers, whose addresses may be forged, leaves room for telephones, trunks and calls in progress.
-        let friend = user.is_some() || tag.is_some() || cancels || self.is_familiar(hop);
+        let friend = user.is_some() || ours || self.is_familiar(hop);
         let room = if friend {
             super::SERVER_TRANSACTIONS_MAX
         } else {
@@ -146,6 +146,24 @@ impl Core {
         }
     }
 
+    /// A tag makes nobody a friend: what says that it is of a dialog of ours, and is not, is limited like any stranger's and
+    /// answered without state. A subscription is looked at further: its dialogs are kept elsewhere.
+    fn admit_tagged(&mut self, hop: &Hop, request: &Request) -> bool {
+        if self.is_banned(hop, request) {
+            self.counters.banned_dropped += 1;
+            return false;
+        }
+        if !self.limiter.take(hop.remote.ip(), self.now) {
+            self.counters.rate_limited += 1;
+            return false;
+        }
+        if request.method == Method::Subscribe {
+            return true;
+        }
+        self.reply_stateless(hop, request, 481, &[]);
+        false
+    }
+
     /// Ban, rate, source, credentials and capacity, before any state is made. Gives who sent it, if that was proved.
     fn admit(&mut self, hop: &Hop, request: &Request) -> Option<Option<Arc<str>>> {
         let known = self.trunk_of(hop).is_some();
@@ -179,12 +197,25 @@ impl Core {
             self.reply_stateless(hop, request, 403, &[]);
             return None;
         }
-        if self.draining || self.overloaded || self.active() >= self.limit {
+        let full = match &user {
+            Some(_) if self.is_emergency(&request.uri) => self.has_too_many_legs(),
+            Some(_) => self.draining || self.overloaded || self.placed() >= self.limit,
+            None => self.draining || self.overloaded || self.callers() >= self.limit,
+        };
+        if full {
             self.counters.refused_full += 1;
             self.reply_stateless(hop, request, 503, &self.retry_after());
             return None;
         }
         Some(user)
+    }
+
+    /// Whether an emergency number was dialled. Such a call is taken whatever else there is.
+    fn is_emergency(&self, uri: &Uri) -> bool {
+        let dialled = user_for_contact(uri);
+        let digits = dialled.chars().filter(|c| !matches!(c, ' ' | '-' | '.'));
+        let digits: String = digits.collect();
+        self.cfg.emergency.contains(&digits)
     }
 
     /// A new request in its transaction.
@@ -262,7 +293,7 @@ impl Core {
     }
 
     pub(super) fn on_options(&mut self, key: &TransactionKey) {
-        let full = self.draining || self.active() >= self.limit;
+        let full = self.draining || self.callers() >= self.limit;
         let status = if full { 503 } else { 200 };
         let mut headers = vec![
             (HeaderName::Allow, self.allow().to_owned()),

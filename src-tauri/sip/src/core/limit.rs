@@ -36,6 +36,7 @@ impl Limiter {
 
     /// Takes a token of `source`; false when it has none.
     pub(crate) fn take(&mut self, source: IpAddr, now: Mono) -> bool {
+        let source = crate::registrar::host_of(source);
         let full = f64::from(self.rate.burst);
         if !self.buckets.contains_key(&source) && self.buckets.len() >= SOURCES_MAX {
             let rate = self.rate;

@@ -40,6 +40,11 @@ pub(crate) const EVENTS_PENDING_MAX: usize = 8_192;
 /// Server transactions at once, half of it for strangers. Beyond it new requests are answered 503 without state.
 const SERVER_TRANSACTIONS_MAX: usize = 20_000;
 
+/// Legs at once, for each caller that may be there: their own, and those that ring people for them.
+const LEGS_PER_CALL: usize = 8;
+/// The same at the least: a machine that takes one caller still rings a whole desk.
+const LEGS_MIN: usize = 64;
+
 /// What the core wants done.
 #[derive(Debug)]
 pub(crate) enum Output {
@@ -281,7 +286,7 @@ impl Core {
     /// Counters with their gauges.
     pub(crate) fn counts(&self) -> SipCounters {
         let mut c = self.counters;
-        c.calls = self.active() as u64;
+        c.calls = self.calls.values().filter(|c| !c.told).count() as u64;
         if let Some(r) = &self.registry {
             c.contacts = r.bindings.iter().count() as u64;
             c.bans = r.guard.bans;
@@ -291,9 +296,24 @@ impl Core {
         c
     }
 
-    /// Calls that count against the limit.
-    fn active(&self) -> usize {
+    /// Calls from outside: those that the limit is about.
+    fn callers(&self) -> usize {
+        let counts = |c: &&Call| !c.told && !c.dialled && c.device.is_none();
+        self.calls.values().filter(counts).count()
+    }
+
+    /// Calls that telephones of ours place. They have a limit of their own, so that callers never keep the desk from
+    /// telephoning.
+    fn placed(&self) -> usize {
+        let counts = |c: &&Call| !c.told && !c.dialled && c.device.is_some();
+        self.calls.values().filter(counts).count()
+    }
+
+    /// Whether one more leg would be too many whatever it is for. Legs that ring people for callers are more than the
+    /// callers, and a caller who is there must always reach somebody.
+    fn has_too_many_legs(&self) -> bool {
         self.calls.values().filter(|c| !c.told).count()
+            >= self.limit.saturating_mul(LEGS_PER_CALL).max(LEGS_MIN)
     }
 
     /// Whether calls or requests of ours are still to be finished.

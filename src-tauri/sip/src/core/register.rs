@@ -129,6 +129,10 @@ impl Core {
         let method = r.method.to_string();
         let values = credentials(r);
         let registry = self.registry.as_mut()?;
+        if registry.is_tried_out(values.iter().cloned(), hop, now) {
+            self.counters.banned_dropped += 1;
+            return None;
+        }
         let name = registry.name_hash(&claimed(r));
         let stale = match registry.check(values.into_iter(), &method, hop, now) {
             Outcome::Proved(user) => {
@@ -139,10 +143,12 @@ impl Core {
                 }
                 return Some(user);
             }
-            Outcome::Wrong => {
+            Outcome::Wrong(whom) => {
                 registry.guard.followed_up(hop, name);
                 let registered = registry.is_registered_flow(hop);
-                let banned = registry.guard.failed(hop, registered, name, now);
+                // Against the name that was tried, whatever From and To say.
+                let tried = registry.name_hash(whom.as_bytes());
+                let banned = registry.guard.failed(hop, registered, tried, now);
                 self.counters.auth_failed += 1;
                 if banned && self.is_banned(hop, r) {
                     tracing::warn!("a source is banned for wrong passwords");

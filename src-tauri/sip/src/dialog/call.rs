@@ -31,6 +31,8 @@ pub(crate) struct Call {
     pub(crate) auth: Option<(String, Secret)>,
     /// The telephone at the far end, when it is one of our users'.
     pub(crate) device: Option<Device>,
+    /// Whether we placed it.
+    pub(crate) dialled: bool,
     /// Transfers it asked for that are not over.
     pub(crate) refers: Vec<Refer>,
     /// Whether `Ended` has been told.
@@ -191,6 +193,7 @@ impl Call {
     pub(crate) fn new(leg: LegId, dialog: Dialog, phase: Phase) -> Self {
         Self {
             leg,
+            dialled: matches!(phase, Phase::Outgoing(_)),
             dialog,
             phase,
             ours: false,

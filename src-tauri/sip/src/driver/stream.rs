@@ -136,7 +136,12 @@ impl Connections {
         transport: Transport,
         remote: SocketAddr,
     ) -> Option<(u64, mpsc::Receiver<Bytes>)> {
-        let same = self.all.values().filter(|c| c.remote.ip() == remote.ip()).count();
+        let host = crate::registrar::host_of(remote.ip());
+        let same = self
+            .all
+            .values()
+            .filter(|c| crate::registrar::host_of(c.remote.ip()) == host)
+            .count();
         if self.all.len() >= CONNECTIONS_MAX || same >= CONNECTIONS_PER_SOURCE_MAX {
             return None;
         }

@@ -23,7 +23,9 @@ use std::time::Duration;
 const FOLLOW_UP: Duration = Duration::from_secs(4);
 /// Challenges to one name within that time: more than any telephone's retransmissions need.
 const ANSWERS_MAX: u8 = 8;
-/// Sources remembered in either table. When full and nothing in it is over, newcomers are not counted.
+/// Seconds of a ban over UDP for names asked for and not followed up: nothing proves who asked.
+const UNPROVED_BAN_S: u32 = 60;
+/// Sources remembered in each table. When full and nothing in it is over, whoever failed longest ago is forgotten.
 pub(crate) const SOURCES_MAX: usize = 8_192;
 /// How often a full table is looked through.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -56,7 +58,7 @@ enum Key {
 }
 
 /// One host has a whole /64 of IPv6.
-fn address(ip: IpAddr) -> IpAddr {
+pub(crate) fn host_of(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(v) => IpAddr::V6((u128::from(v) & !u128::from(u64::MAX)).into()),
         v4 => v4,
@@ -82,7 +84,10 @@ struct Asked {
 #[derive(Debug)]
 pub(crate) struct Guard {
     cfg: BanConfig,
+    /// What was proved to come from where it came from: wrong answers.
     strikes: HashMap<Key, Strikes>,
+    /// What a forger can make as many of as they like. They have a table of their own, so that it is the only one they fill.
+    unproved: HashMap<Key, Strikes>,
     /// Names challenged and not followed up yet, by hash, with the end of their patience.
     asking: HashMap<Flow, Vec<Asked>>,
     swept: Mono,
@@ -90,11 +95,21 @@ pub(crate) struct Guard {
     pub(crate) bans: u64,
 }
 
+/// Forgets whoever failed longest ago and is not banned. False when all are.
+fn make_room(table: &mut HashMap<Key, Strikes>, now: Mono) -> bool {
+    let free = table
+        .iter()
+        .filter(|(_, s)| s.banned_until.is_none_or(|t| t <= now));
+    let oldest = free.min_by_key(|(_, s)| s.since).map(|(k, _)| *k);
+    oldest.is_some_and(|k| table.remove(&k).is_some())
+}
+
 impl Guard {
     pub(crate) fn new(cfg: BanConfig) -> Self {
         Self {
             cfg,
             strikes: HashMap::new(),
+            unproved: HashMap::new(),
             asking: HashMap::new(),
             swept: Mono(0),
             bans: 0,
@@ -107,13 +122,27 @@ impl Guard {
     }
 
     fn banned(&self, key: &Key, now: Mono) -> bool {
-        let until = self.strikes.get(key).and_then(|s| s.banned_until);
+        let until = self.table(key).get(key).and_then(|s| s.banned_until);
         until.is_some_and(|t| t > now)
     }
 
     /// Whether nobody has failed lately, so that there is nothing to look up.
     pub(crate) fn is_at_peace(&self) -> bool {
-        self.strikes.is_empty()
+        self.strikes.is_empty() && self.unproved.is_empty()
+    }
+
+    const fn table(&self, key: &Key) -> &HashMap<Key, Strikes> {
+        match key {
+            Key::Flow(_) => &self.unproved,
+            Key::Address(_) | Key::Name(..) => &self.strikes,
+        }
+    }
+
+    const fn table_mut(&mut self, key: &Key) -> &mut HashMap<Key, Strikes> {
+        match key {
+            Key::Flow(_) => &mut self.unproved,
+            Key::Address(_) | Key::Name(..) => &mut self.strikes,
+        }
     }
 
     /// Whether a source is banned, or the name it speaks in. `registered` says whether somebody is registered over its flow.
@@ -122,18 +151,24 @@ impl Guard {
         if registered {
             return self.banned(&Key::Name(flow, name), now);
         }
-        self.banned(&Key::Flow(flow), now) || self.banned(&Key::Address(address(hop.remote.ip())), now)
+        self.banned(&Key::Flow(flow), now) || self.banned(&Key::Address(host_of(hop.remote.ip())), now)
     }
 
     fn strike(&mut self, key: Key, now: Mono) {
-        let (window, ban) = (self.cfg.window_s, self.cfg.ban_s);
-        if self.strikes.len() >= SOURCES_MAX && !self.strikes.contains_key(&key) {
+        let (window, max) = (self.cfg.window_s, self.cfg.failures_max);
+        let ban = match key {
+            // Its sender may be forged, and the telephone that is really there must not be without service for long.
+            Key::Flow(Flow::Udp(..)) => self.cfg.ban_s.min(UNPROVED_BAN_S),
+            _ => self.cfg.ban_s,
+        };
+        let full = |t: &HashMap<Key, Strikes>| t.len() >= SOURCES_MAX && !t.contains_key(&key);
+        if full(self.table(&key)) {
             self.sweep(now);
-            if self.strikes.len() >= SOURCES_MAX {
+            if full(self.table(&key)) && !make_room(self.table_mut(&key), now) {
                 return;
             }
         }
-        let s = self.strikes.entry(key).or_insert(Strikes {
+        let s = self.table_mut(&key).entry(key).or_insert(Strikes {
             count: 0,
             since: now,
             banned_until: None,
@@ -144,7 +179,7 @@ impl Guard {
             s.banned_until = None;
         }
         s.count += 1;
-        if s.count >= self.cfg.failures_max && s.banned_until.is_none() {
+        if s.count >= max && s.banned_until.is_none() {
             s.banned_until = Some(now + Duration::from_secs(ban.into()));
             self.bans += 1;
         }
@@ -158,7 +193,7 @@ impl Guard {
         let key = if registered {
             Key::Name(Flow::of(hop), name)
         } else {
-            Key::Address(address(hop.remote.ip()))
+            Key::Address(host_of(hop.remote.ip()))
         };
         self.strike(key, now);
         self.banned(&key, now)
@@ -171,7 +206,7 @@ impl Guard {
         }
         let flow = Flow::of(hop);
         let key = match flow {
-            Flow::Conn(_) => Key::Address(address(hop.remote.ip())),
+            Flow::Conn(_) => Key::Address(host_of(hop.remote.ip())),
             Flow::Udp(..) => Key::Flow(flow),
         };
         if let Some(names) = self.asking.get_mut(&flow) {
@@ -230,10 +265,10 @@ impl Guard {
         let flow = Flow::Conn(conn);
         if let Some(names) = self.asking.remove(&flow) {
             for _ in names {
-                self.strike(Key::Address(address(ip)), now);
+                self.strike(Key::Address(host_of(ip)), now);
             }
         }
-        self.strikes.remove(&Key::Flow(flow));
+        self.unproved.remove(&Key::Flow(flow));
     }
 
     /// Forgets what is over. At most once a second, so that a full table costs no more than that.
@@ -243,10 +278,12 @@ impl Guard {
         }
         self.swept = now;
         let window = u64::from(self.cfg.window_s);
-        self.strikes.retain(|_, s| match s.banned_until {
+        let counts = |s: &Strikes| match s.banned_until {
             Some(t) => t > now,
             None => (now - s.since).as_secs() < window,
-        });
+        };
+        self.strikes.retain(|_, s| counts(s));
+        self.unproved.retain(|_, s| counts(s));
         let late: Vec<Flow> = self
             .asking
             .iter()
@@ -261,7 +298,7 @@ impl Guard {
     /// Entries of both tables. For tests of their bounds.
     #[cfg(test)]
     pub(crate) fn len(&self) -> (usize, usize) {
-        (self.strikes.len(), self.asking.len())
+        (self.strikes.len().max(self.unproved.len()), self.asking.len())
     }
 }
 

@@ -13,7 +13,7 @@ mod nonce;
 pub(crate) use bindings::{Binding, Bindings};
 pub use config::{BanConfig, DigestAlgorithm, Ha1, RegistrarConfig, SipUser, ha1};
 pub(crate) use digest::Credentials;
-pub(crate) use guard::{Flow, Guard};
+pub(crate) use guard::{Flow, Guard, host_of};
 pub(crate) use nonce::Nonces;
 
 use crate::config::Secret;
@@ -35,8 +35,8 @@ pub(crate) enum Outcome {
     None,
     /// Their nonce is not to be used any more; whether they were right was not looked at.
     Stale,
-    /// They are wrong.
-    Wrong,
+    /// They are wrong; for whom they were meant.
+    Wrong(String),
 }
 
 /// See the module.
@@ -131,6 +131,15 @@ impl Registry {
             .collect()
     }
 
+    /// Whether the name that credentials are for is no longer listened to on the flow they come by.
+    pub(crate) fn is_tried_out(&self, values: impl Iterator<Item = Vec<u8>>, hop: &Hop, now: Mono) -> bool {
+        let name = |c: Credentials| self.name_hash(c.user.as_bytes());
+        self.is_registered_flow(hop)
+            && self
+                .ours(values)
+                .is_some_and(|c| self.guard.is_banned(hop, true, name(c), now))
+    }
+
     /// Checks credentials. The same work is done for users that do not exist.
     pub(crate) fn check(
         &mut self,
@@ -190,7 +199,7 @@ impl Registry {
                 self.nonces.accept(&c.nonce, c.nc, &user, hop.remote.ip());
                 Outcome::Proved(user)
             }
-            None => Outcome::Wrong,
+            None => Outcome::Wrong(c.user.clone()),
         }
     }
 

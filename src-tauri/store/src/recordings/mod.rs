@@ -266,7 +266,7 @@ impl Store {
         self.shared().read(|c| Ok(info(c, &key)?))
     }
 
-    /// All of a call's recording: its parts one after another, each an Ogg stream of its own (RFC 3533 calls that a
+    /// All of a call's recording that there is: its parts one after another, each an Ogg stream of its own (RFC 3533 calls that a
     /// chained stream). Of one that is still being written, what there is so far.
     ///
     /// # Errors
@@ -281,6 +281,8 @@ impl Store {
             let path = self.shared().dir.join(&row.path);
             let (path, whole) = match row.state {
                 RecordingState::Erased => return Err(RecordingError::Erased),
+                // What was lost takes nothing with it that was not.
+                RecordingState::Lost => continue,
                 RecordingState::Open => (part_of(&path), false),
                 _ => (path, true),
             };
@@ -290,6 +292,9 @@ impl Store {
                 _ => e.into(),
             })?;
             format::read(BufReader::new(file), &key, call, whole, &mut out)?;
+        }
+        if out.is_empty() {
+            return Err(RecordingError::NotFound);
         }
         Ok(out)
     }
