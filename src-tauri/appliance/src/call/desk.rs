@@ -173,6 +173,11 @@ impl Call {
                 }
                 self.tell_desk(DeskFact::Rung, Some(who), None).await;
             }
+            // It was not rung yet.
+            DeskEffect::Cancel { leg, .. } | DeskEffect::HangUp { leg, .. } if self.was_offering(leg) => {
+                let end = LegEnd::Cancelled;
+                return Some(DeskInput::LegEnded { leg, end });
+            }
             DeskEffect::Cancel { leg, why } => {
                 let reason = if why == DropWhy::AnsweredElsewhere {
                     CancelReason::AnsweredElsewhere

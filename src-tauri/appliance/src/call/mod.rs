@@ -44,6 +44,7 @@ use anteroom_types::{CallId, EndReason, EventKind, LegId, Mono, Pii, TaskId, Tra
 use joining::{Asked, Given};
 use listening::{For, Listening};
 use people::{Legs, Routes, Voiced, voiced};
+use phones::BrowserOffer;
 pub(crate) use phones::Leave;
 pub(crate) use placing::{Placed, Placing};
 use recording::Recording;
@@ -156,6 +157,9 @@ pub(crate) struct Call {
     desk: DeskCall,
     legs: Legs,
     voices: JoinSet<Voiced>,
+    /// Offers for browsers being made, and for which legs they are still wanted.
+    offers: JoinSet<BrowserOffer>,
+    offering: Vec<LegId>,
     links: Vec<Link>,
     refers: HashMap<LegId, ReferToken>,
     /// The answer to whoever placed the call, until somebody has answered them.
@@ -233,6 +237,8 @@ impl Call {
             },
             legs: Legs::new(),
             voices: JoinSet::new(),
+            offers: JoinSet::new(),
+            offering: Vec::new(),
             links: Vec::new(),
             refers: HashMap::new(),
             unanswered: None,
@@ -349,6 +355,7 @@ impl Call {
             },
             Some((leg, e)) = self.legs.events.recv() => self.person_media(leg, e).await,
             v = voiced(&mut self.voices) => self.voiced(v).await,
+            Some(Ok(offer)) = self.offers.join_next() => self.browser_offer(offer).await,
             r = staff_recognised(&mut self.staff) => self.staff_recognised(r).await,
             Ok(()) = self.switch.changed() => {
                 let off = !self.switch.borrow_and_update().on;

@@ -41,6 +41,8 @@ pub(super) struct Rung {
     /// Whether our offer insisted on encryption, and whether that was the second try.
     pub(super) encrypted: bool,
     pub(super) again: bool,
+    /// Whether it is a browser.
+    pub(super) browser: bool,
 }
 
 /// A leg of a person.

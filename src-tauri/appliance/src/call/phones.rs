@@ -13,6 +13,7 @@ use anteroom_sip::{
     ContactId, DialRequest, DialTarget, EndWhy, ExtraHeader, ReferToken, SipEvent, Transport,
 };
 use anteroom_types::{EventKind, LegId, Pii, Purpose};
+use std::sync::Arc;
 
 /// Leave for one call to one number, until it is dialled.
 #[derive(Debug)]
@@ -41,6 +42,14 @@ impl Leave {
     }
 }
 
+/// An offer for a browser, made or not.
+pub(super) struct BrowserOffer {
+    leg: LegId,
+    who: String,
+    rung: Rung,
+    made: Result<(MediaSession, String), MediaError>,
+}
+
 /// How a call shows itself to a number outside when nothing was configured.
 const NO_CALLER_ID: &str = "anonymous";
 /// How long a number outside rings, milliseconds.
@@ -52,14 +61,13 @@ impl Call {
         match target.at {
             Address::Contact(contact) => {
                 self.dial_contact(leg, target.who.as_str(), ContactId(contact), urgent)
-                    .await
             }
             Address::Number(number) => self.dial_outside(leg, &number).await,
             Address::Desktop => self.dial_here(leg, target.who.as_str(), urgent),
         }
     }
 
-    async fn dial_contact(&mut self, leg: LegId, who: &str, contact: ContactId, urgent: bool) -> bool {
+    fn dial_contact(&mut self, leg: LegId, who: &str, contact: ContactId, urgent: bool) -> bool {
         let contacts = self.shared.sip.registrations();
         let there = contacts.iter().find(|c| c.id == contact);
         let rung = Rung {
@@ -68,13 +76,45 @@ impl Call {
             // Who keeps its signalling secret usually insists on the same for what is said.
             encrypted: there.is_some_and(|c| c.transport == Transport::Tls),
             again: false,
+            browser: there.is_some_and(|c| c.websocket),
         };
-        let browser = there.is_some_and(|c| c.websocket);
-        self.ring_contact(leg, who, rung, browser).await
+        if rung.browser {
+            // Its offer takes a while: it is told by which ways it can be reached. The call does not wait for it.
+            let shared = Arc::clone(&self.shared);
+            let who = who.to_owned();
+            self.offering.push(leg);
+            self.offers.spawn(async move {
+                let made = shared.media.offer_webrtc().await;
+                BrowserOffer { leg, who, rung, made }
+            });
+            return true;
+        }
+        let offered = if rung.encrypted {
+            self.shared.media.offer_encrypted()
+        } else {
+            self.shared.media.offer()
+        };
+        self.ring_contact(leg, who, rung, offered)
+    }
+
+    /// The offer for a browser is made: it is rung, if that is still wanted.
+    pub(super) async fn browser_offer(&mut self, offer: BrowserOffer) {
+        let BrowserOffer { leg, who, rung, made } = offer;
+        if self.was_offering(leg) && !self.ring_contact(leg, &who, rung, made) {
+            let end = LegEnd::Lost;
+            self.desk(DeskInput::LegEnded { leg, end }).await;
+        }
+    }
+
+    /// Whether an offer for a leg was still awaited; it no longer is.
+    pub(super) fn was_offering(&mut self, leg: LegId) -> bool {
+        let before = self.offering.len();
+        self.offering.retain(|l| *l != leg);
+        self.offering.len() < before
     }
 
     /// A telephone refused our offer: it insists on encryption, or knows none. True when it is rung the other way.
-    async fn ring_otherwise(&mut self, leg: LegId, status: u16) -> bool {
+    fn ring_otherwise(&mut self, leg: LegId, status: u16) -> bool {
         const NOT_ACCEPTABLE: [u16; 2] = [488, 606];
         let config = &self.shared.config.media;
         let ended = self
@@ -94,17 +134,22 @@ impl Call {
             again: true,
             ..rung
         };
-        self.ring_contact(leg, &who, otherwise, false).await
-    }
-
-    async fn ring_contact(&mut self, leg: LegId, who: &str, rung: Rung, browser: bool) -> bool {
-        let offered = if browser {
-            self.shared.media.offer_webrtc().await
-        } else if rung.encrypted {
+        let offered = if otherwise.encrypted {
             self.shared.media.offer_encrypted()
         } else {
             self.shared.media.offer()
         };
+        self.ring_contact(leg, &who, otherwise, offered)
+    }
+
+    fn ring_contact(
+        &mut self,
+        leg: LegId,
+        who: &str,
+        rung: Rung,
+        offered: Result<(MediaSession, String), MediaError>,
+    ) -> bool {
+        let browser = rung.browser;
         let Some((session, sdp)) = self.offered(offered) else {
             return false;
         };
@@ -257,7 +302,7 @@ impl Call {
             SipEvent::Ended {
                 why: EndWhy::Rejected(status),
                 ..
-            } if self.ring_otherwise(leg, status).await => {}
+            } if self.ring_otherwise(leg, status) => {}
             SipEvent::Ended { why, .. } => {
                 if let Some(q) = self.legs.handle(leg).map(anteroom_media::MediaHandle::stats) {
                     self.tell_quality(leg, &q).await;

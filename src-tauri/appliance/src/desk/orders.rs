@@ -63,12 +63,14 @@ impl Engine {
         }
         let (user, password) = (format!("browser-{}", random(NAME_CHARS)), random(PASSWORD_CHARS));
         let realm = config.realm.get_ref();
-        let digests = SipUser::new(user.clone(), realm, &password);
+        let digests = SipUser::browser(user.clone(), realm, &password);
         let (users, display_name) = {
             let mut people = lock(&self.shared.desk.people);
             let of = who.user.as_deref().filter(|u| people.has(u));
             let name = of.map_or_else(|| "Front desk".to_owned(), |u| people.name(u));
-            people.add_browser(&user, of, &name, digests);
+            let there = self.shared.sip.registrations();
+            let is_there = |u: &str| there.iter().any(|c| c.user == u);
+            people.add_browser(&user, of, &name, digests, is_there);
             (people.sip_users(), name)
         };
         self.shared.sip.set_users(users).map_err(|e| of(&e))?;

@@ -61,6 +61,7 @@ impl People {
                     name: p.user.clone(),
                     ha1_md5: open(&p.ha1_md5),
                     ha1_sha256: open(&p.ha1_sha256),
+                    websocket_only: false,
                 },
                 class: p.outbound.then(|| p.class.clone()),
                 browser: false,
@@ -86,10 +87,19 @@ impl People {
         self.browsers.retain(|b| all.contains_key(b));
     }
 
-    /// Makes a browser a telephone in the ring group. `user` must not be anybody's.
-    pub(crate) fn add_browser(&mut self, user: &str, of: Option<&str>, name: &str, digests: SipUser) {
+    /// Makes a browser a telephone in the ring group. `user` must not be anybody's. When there are too many, the oldest that
+    /// is not there gives way.
+    pub(crate) fn add_browser(
+        &mut self,
+        user: &str,
+        of: Option<&str>,
+        name: &str,
+        digests: SipUser,
+        is_there: impl Fn(&str) -> bool,
+    ) {
         if self.browsers.len() >= BROWSERS_MAX {
-            let oldest = self.browsers.remove(0);
+            let gone = self.browsers.iter().position(|b| !is_there(b)).unwrap_or(0);
+            let oldest = self.browsers.remove(gone);
             self.all.remove(&oldest);
         }
         // Somebody's browser rings with their other telephones; nobody's rings with the desk.

@@ -71,7 +71,7 @@ impl MediaFactory {
             inner.peer = Some(Box::new(peer));
         }
         if !servers.is_empty() {
-            let socket = session.rtp.try_clone().map_err(MediaError::Socket)?;
+            let socket = session.rtp_again()?;
             gather(
                 &session.shared,
                 UdpSocket::from_std(socket).map_err(MediaError::Socket)?,
@@ -84,16 +84,23 @@ impl MediaFactory {
 
 /// Names to addresses of our IP version. A server that cannot be found is left out.
 async fn lookup(servers: &[IceServer], ipv4: bool) -> Vec<(IceServer, SocketAddr)> {
+    // All at once: one that cannot be found costs its time, not everybody's.
+    let looked_up = servers.iter().take(SERVERS_MAX).cloned().map(|s| {
+        tokio::spawn(async move {
+            let all = tokio::time::timeout(GATHER, tokio::net::lookup_host(&s.address)).await;
+            let at = all
+                .ok()
+                .and_then(Result::ok)
+                .and_then(|mut all| all.find(|a| a.is_ipv4() == ipv4));
+            at.map(|at| (s, at))
+        })
+    });
+    let looked_up: Vec<_> = looked_up.collect();
     let mut found = Vec::new();
-    for s in servers.iter().take(SERVERS_MAX) {
-        let looked_up = tokio::time::timeout(GATHER, tokio::net::lookup_host(&s.address)).await;
-        let at = looked_up
-            .ok()
-            .and_then(Result::ok)
-            .and_then(|mut all| all.find(|a| a.is_ipv4() == ipv4));
-        match at {
-            Some(at) => found.push((s.clone(), at)),
-            None => tracing::warn!("a STUN or TURN server was not found"),
+    for l in looked_up {
+        match l.await {
+            Ok(Some(s)) => found.push(s),
+            _ => tracing::warn!("a STUN or TURN server was not found"),
         }
     }
     found

@@ -1,7 +1,7 @@
 //! The factory: the configuration, the clock and the pool of ports.
 
 use super::shared::{Inner, Shared};
-use super::{MediaConfig, MediaSession, SrtpPolicy};
+use super::{MediaConfig, MediaSession, Place, SrtpPolicy};
 use crate::engine::{Engine, Seed, Timeouts};
 use crate::error::MediaError;
 use crate::local::Device;
@@ -152,9 +152,8 @@ impl MediaFactory {
         let shared = self.shared(lease.port(), [key()?, key()?]);
         Ok(MediaSession {
             shared: Arc::new(shared),
-            lease,
-            rtp,
-            rtcp,
+            port: lease.port(),
+            place: Some(Place { lease, rtp, rtcp }),
         })
     }
 

@@ -37,12 +37,41 @@ use tokio::sync::mpsc;
 /// A session that holds its ports but does not run yet.
 pub struct MediaSession {
     shared: Arc<Shared>,
+    /// Until it starts.
+    place: Option<Place>,
+    port: u16,
+}
+
+/// The port a session that does not run yet holds, and its sockets.
+struct Place {
     lease: Lease,
     rtp: std::net::UdpSocket,
     rtcp: std::net::UdpSocket,
 }
 
+impl Drop for MediaSession {
+    /// What it holds on servers is given back: a relay keeps a place for ten minutes, and has only so many.
+    fn drop(&mut self) {
+        let Some(place) = self.place.take() else { return };
+        let now = self.shared.now();
+        let outgoing = {
+            let mut inner = self.shared.lock();
+            inner.close_peer(now);
+            inner.flush(now)
+        };
+        for o in outgoing.iter().filter(|o| o.port == crate::engine::Port::Rtp) {
+            let _ = place.rtp.send_to(&o.bytes, o.to);
+        }
+    }
+}
+
 impl MediaSession {
+    /// Another handle on the socket that media will run over.
+    fn rtp_again(&self) -> Result<std::net::UdpSocket, MediaError> {
+        let place = self.place.as_ref().ok_or(MediaError::NoPorts)?;
+        place.rtp.try_clone().map_err(MediaError::Socket)
+    }
+
     /// Takes the answer to the offer this session was made with.
     ///
     /// # Errors
@@ -73,8 +102,8 @@ impl MediaSession {
 
     /// The port RTP is expected on.
     #[must_use]
-    pub fn port(&self) -> u16 {
-        self.lease.port()
+    pub const fn port(&self) -> u16 {
+        self.port
     }
 
     /// Starts the session on the current Tokio runtime. It ends with [`MediaHandle::stop`] or when every handle is
@@ -84,10 +113,16 @@ impl MediaSession {
     /// # Panics
     /// Outside a Tokio runtime.
     #[must_use]
-    pub fn start(self) -> (MediaHandle, mpsc::Receiver<MediaEvent>) {
-        let sockets = UdpSocket::from_std(self.rtp)
-            .and_then(|rtp| UdpSocket::from_std(self.rtcp).map(|rtcp| Sockets { rtp, rtcp }));
-        start(self.shared, Some(sockets), Some(self.lease))
+    pub fn start(mut self) -> (MediaHandle, mpsc::Receiver<MediaEvent>) {
+        let shared = Arc::clone(&self.shared);
+        match self.place.take() {
+            Some(Place { lease, rtp, rtcp }) => {
+                let sockets = UdpSocket::from_std(rtp)
+                    .and_then(|rtp| UdpSocket::from_std(rtcp).map(|rtcp| Sockets { rtp, rtcp }));
+                start(shared, Some(sockets), Some(lease))
+            }
+            None => start(shared, None, None),
+        }
     }
 }
 

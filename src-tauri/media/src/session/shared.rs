@@ -177,6 +177,14 @@ impl Inner {
         }
     }
 
+    /// Gives back what a peer that never ran holds elsewhere.
+    pub(super) fn close_peer(&mut self, now: Mono) {
+        let at = self.instant(now);
+        if let Some(peer) = &mut self.peer {
+            peer.close(at);
+        }
+    }
+
     fn path_events(&mut self) {
         let Some(peer) = &mut self.peer else { return };
         for e in peer.events.drain(..) {

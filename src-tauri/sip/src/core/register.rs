@@ -101,10 +101,10 @@ impl Core {
     pub(super) fn known_again(&mut self, hop: &Hop, r: &Request) -> Option<Arc<str>> {
         let method = r.method.to_string();
         let values = credentials(r);
-        let user = self
-            .registry
-            .as_mut()?
-            .check_known(values.into_iter(), &method, hop)?;
+        let user =
+            self.registry
+                .as_mut()?
+                .check_known(values.into_iter(), (&method, dialled(r).as_deref()), hop)?;
         self.speaks_for(r, &user).then_some(user)
     }
 
@@ -134,7 +134,7 @@ impl Core {
             return None;
         }
         let name = registry.name_hash(&claimed(r));
-        let stale = match registry.check(values.into_iter(), &method, hop, now) {
+        let stale = match registry.check(values.into_iter(), (&method, dialled(r).as_deref()), hop, now) {
             Outcome::Proved(user) => {
                 registry.guard.followed_up(hop, name);
                 if !self.speaks_for(r, &user) {
@@ -551,6 +551,12 @@ impl Core {
             None => r.bindings.iter().map(|b| b.contact(self.now)).collect(),
         }
     }
+}
+
+/// Whom an INVITE is for; its credentials must be for nobody else, or somebody on the way could redirect it.
+fn dialled(r: &Request) -> Option<String> {
+    let user = r.uri.user().filter(|_| r.method == Method::Invite)?;
+    Some(String::from_utf8_lossy(user).into_owned())
 }
 
 /// Values of the header that answers the challenge this request gets.

@@ -145,6 +145,8 @@ pub struct SipUser {
     pub ha1_md5: Secret,
     /// From [`ha1`], with SHA-256.
     pub ha1_sha256: Secret,
+    /// Whether it is a browser's: its password is good over a WebSocket alone, which needs a session at the page.
+    pub websocket_only: bool,
 }
 
 impl SipUser {
@@ -157,6 +159,16 @@ impl SipUser {
             name,
             ha1_md5: h.md5,
             ha1_sha256: h.sha256,
+            websocket_only: false,
+        }
+    }
+
+    /// The same for a browser.
+    #[must_use]
+    pub fn browser(name: impl Into<String>, realm: &str, password: &str) -> Self {
+        Self {
+            websocket_only: true,
+            ..Self::new(name, realm, password)
         }
     }
 

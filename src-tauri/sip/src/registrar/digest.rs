@@ -81,6 +81,12 @@ impl Credentials {
         })
     }
 
+    /// The user part of the URI they are for.
+    pub(crate) fn dialled(&self) -> Option<&str> {
+        let (_, rest) = self.uri.split_once(':')?;
+        rest.split_once('@').map(|(user, _)| user)
+    }
+
     /// Whether they prove knowledge of the secret of `user`. The work is the same whatever the answer.
     pub(crate) fn prove(&self, user: &SipUser, method: &str) -> Choice {
         let secret: &Secret = user.ha1(self.algorithm);

@@ -140,11 +140,12 @@ impl Registry {
                 .is_some_and(|c| self.guard.is_banned(hop, true, name(c), now))
     }
 
-    /// Checks credentials. The same work is done for users that do not exist.
+    /// Checks credentials. The same work is done for users that do not exist. `dialled` is the user part of the
+    /// Request-URI where credentials must be for no other.
     pub(crate) fn check(
         &mut self,
         values: impl Iterator<Item = Vec<u8>>,
-        method: &str,
+        (method, dialled): (&str, Option<&str>),
         hop: &Hop,
         now: Mono,
     ) -> Outcome {
@@ -152,9 +153,13 @@ impl Registry {
             return Outcome::None;
         };
         let fresh = self.nonces.is_fresh(&c.nonce, c.nc, hop.remote, now);
-        let (name, right) = self.prove(&c, method);
+        let (name, right) = self.prove(&c, method, hop);
         if !fresh {
             return Outcome::Stale;
+        }
+        if dialled.is_some_and(|d| c.dialled() != Some(d)) {
+            // Right or wrong, they are for another request (RFC 7616 3.4.6).
+            return Outcome::None;
         }
         self.settle(&c, name, right, hop)
     }
@@ -164,14 +169,17 @@ impl Registry {
     pub(crate) fn check_known(
         &mut self,
         values: impl Iterator<Item = Vec<u8>>,
-        method: &str,
+        (method, dialled): (&str, Option<&str>),
         hop: &Hop,
     ) -> Option<Arc<str>> {
         let c = self.ours(values)?;
         if !self.nonces.is_known_to(&c.nonce, c.nc, &c.user, hop.remote.ip()) {
             return None;
         }
-        let (name, right) = self.prove(&c, method);
+        let (name, right) = self.prove(&c, method, hop);
+        if dialled.is_some_and(|d| c.dialled() != Some(d)) {
+            return None;
+        }
         match self.settle(&c, name, right, hop) {
             Outcome::Proved(user) => Some(user),
             _ => None,
@@ -186,10 +194,11 @@ impl Registry {
             .find(|c| c.realm == self.cfg.realm && self.cfg.algorithms.contains(&c.algorithm))
     }
 
-    fn prove(&self, c: &Credentials, method: &str) -> (Option<Arc<str>>, Choice) {
+    fn prove(&self, c: &Credentials, method: &str, hop: &Hop) -> (Option<Arc<str>>, Choice) {
         let found = self.users.get_key_value(c.user.as_str());
         let right = c.prove(found.map_or(&self.nobody, |f| f.1), method);
-        let known = Choice::from(u8::from(found.is_some()));
+        let welcome = |u: &SipUser| !u.websocket_only || hop.transport.is_websocket();
+        let known = Choice::from(u8::from(found.is_some_and(|f| welcome(f.1))));
         (found.map(|f| Arc::clone(f.0)), right & known)
     }
 
