@@ -51,7 +51,7 @@ const turn = spawn(
   [
     ...['-n', '--no-cli', '--no-tls', '--no-dtls', '--no-rfc5780', '--log-file', 'stdout', '--allow-loopback-peers'],
     ...['--listening-ip', '127.0.0.1', '--relay-ip', '127.0.0.1', '--listening-port', `${turnPort}`],
-    ...['--use-auth-secret', '--static-auth-secret', SECRET, '--realm', 'clinic.invalid', '--pidfile', '', '--userdb', '/dev/null'],
+    ...['--use-auth-secret', '--static-auth-secret', SECRET, '--realm', 'clinic.invalid', '--pidfile', '', '--userdb', join(dir, 'turn.db')],
   ],
   { cwd: dir, stdio: 'ignore' },
 );
@@ -225,6 +225,23 @@ const steps = {
     await shown('Last call');
     await caller.stop();
     await page.evaluate(() => (window.onlyCodec = undefined));
+  },
+
+  async 'through a TURN relay, with a pass that is good for a day'() {
+    await page.evaluate(() => (window.relayOnly = true));
+    await rings('opus');
+    await page.keyboard.press('a');
+    await shown('Talking');
+    await bothHear();
+    assert.equal((await way())[1], 'relay');
+    await page.keyboard.press('h');
+    await Promise.all([handsetHears(false), callerHears(false)]);
+    await page.keyboard.press('h');
+    await bothHear();
+    caller.hangUp();
+    await shown('Last call');
+    await caller.stop();
+    await page.evaluate(() => (window.relayOnly = false));
   },
 
   async 'the handset rings a colleague, and both hear each other'() {

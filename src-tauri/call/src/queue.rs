@@ -310,8 +310,10 @@ mod tests {
             ..QueueConfig::default()
         });
         check(&q.join(at(0), call(1), false), "1@1");
-        check(&q.join(at(0), call(2), true), "refused 2");
+        check(&q.join(at(0), call(2), false), "refused 2");
         assert_eq!(q.len(), 1);
+        // Nobody in an emergency is sent away because others wait.
+        check(&q.join(at(0), call(3), true), "3@1 1@2");
     }
 
     /// SplitMix64.

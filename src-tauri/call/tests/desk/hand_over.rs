@@ -121,3 +121,31 @@ fn a_handset_that_is_lifted_and_dropped_is_no_conversation() {
         "say C OneMoment",
     ]);
 }
+
+#[test]
+fn an_emergency_while_somebody_is_rung_rings_everybody_else_beside_them() {
+    let mut s = Story::incoming();
+    s.hand_over("ann1", Fallback::Queue)
+        .check(&["dial A ann1 Caller", "play C Ringback"]);
+    let urgent = || {
+        DeskInput::HandOver(HandOver {
+            plan: plan("ann1 bob1", Fallback::Voicemail),
+            briefing: Briefing::Screen,
+            sentence_ms: None,
+            task_made: true,
+            urgent: true,
+        })
+    };
+    s.seconds(15).happens(urgent()).check(&["dial B bob1 Caller"]);
+    // Told again, nothing more is done.
+    s.happens(urgent()).check(&[]);
+    // Ann's telephone rings on as long as Bob's.
+    s.seconds(15).check(&[]);
+    s.answers('A').check(&[
+        "cancel B AnsweredElsewhere",
+        "ReceptionistDone",
+        "note ann has the caller on A",
+        "stop C",
+        "connect C<A A<C",
+    ]);
+}

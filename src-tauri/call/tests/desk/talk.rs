@@ -216,3 +216,17 @@ fn a_telephone_that_drops_every_call_does_not_keep_the_caller_for_ever() {
     s.ends('E', LegEnd::Lost)
         .check(&["note PersonLost", "disconnect", "say C VoicemailGreeting(Busy)"]);
 }
+
+#[test]
+fn nobody_ends_a_conversation_they_are_not_in() {
+    for command in [Command::HangUp, Command::Voicemail, Command::Callback] {
+        let mut s = Story::talking();
+        assert_eq!(
+            s.try_wants("bob", command.clone()),
+            Err(ControlError::NotInCall),
+            "{command:?}"
+        );
+        s.check(&[]);
+        s.wants("ann", command);
+    }
+}
