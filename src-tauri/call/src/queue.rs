@@ -313,7 +313,7 @@ mod tests {
         check(&q.join(at(0), call(2), false), "refused 2");
         assert_eq!(q.len(), 1);
         // Nobody in an emergency is sent away because others wait.
-        check(&q.join(at(0), call(3), true), "3@1 1@2");
+        check(&q.join(at(0), call(3), true), "3@1, 1@2");
     }
 
     /// SplitMix64.

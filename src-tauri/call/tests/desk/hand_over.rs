@@ -136,7 +136,9 @@ fn an_emergency_while_somebody_is_rung_rings_everybody_else_beside_them() {
             urgent: true,
         })
     };
-    s.seconds(15).happens(urgent()).check(&["dial B bob1 Caller"]);
+    s.seconds(15)
+        .happens(urgent())
+        .check(&["dial B bob1 Caller urgent"]);
     // Told again, nothing more is done.
     s.happens(urgent()).check(&[]);
     // Ann's telephone rings on as long as Bob's.

@@ -81,10 +81,12 @@ impl Credentials {
         })
     }
 
-    /// The user part of the URI they are for.
-    pub(crate) fn dialled(&self) -> Option<&str> {
-        let (_, rest) = self.uri.split_once(':')?;
-        rest.split_once('@').map(|(user, _)| user)
+    /// Whether they are for a request to somebody else than `dialled`. Some telephones name the host alone; of theirs it
+    /// cannot be told.
+    pub(crate) fn are_for_another(&self, dialled: &str) -> bool {
+        let rest = self.uri.split_once(':').map(|(_, rest)| rest);
+        let named = rest.and_then(|r| r.split_once('@')).map(|(user, _)| user);
+        named.is_some_and(|n| n != dialled)
     }
 
     /// Whether they prove knowledge of the secret of `user`. The work is the same whatever the answer.

@@ -157,7 +157,7 @@ impl Registry {
         if !fresh {
             return Outcome::Stale;
         }
-        if dialled.is_some_and(|d| c.dialled() != Some(d)) {
+        if dialled.is_some_and(|d| c.are_for_another(d)) {
             // Right or wrong, they are for another request (RFC 7616 3.4.6).
             return Outcome::None;
         }
@@ -177,7 +177,7 @@ impl Registry {
             return None;
         }
         let (name, right) = self.prove(&c, method, hop);
-        if dialled.is_some_and(|d| c.dialled() != Some(d)) {
+        if dialled.is_some_and(|d| c.are_for_another(d)) {
             return None;
         }
         match self.settle(&c, name, right, hop) {
