@@ -194,7 +194,7 @@ fn sipp_as_a_number_outside() {
         },
     );
     let sip = a.sip.to_string();
-    // It says what it hears, presses a key by INFO, holds, resumes, and waits to be hung up.
+    // It says what it hears, holds, resumes, presses a key by INFO, and waits to be hung up.
     let echo = Echo::start();
     let far = Sipp::answering(dir.path(), "far", "127.0.0.9", port, echo.port);
     let mut desk = Baresip::at_desk(dir.path(), "201", &mine, &sip, PCMU);
@@ -202,9 +202,9 @@ fn sipp_as_a_number_outside() {
     desk.ring(&format!("sip:01632960001@{sip}"));
     desk.hum(DESK_HZ);
     desk.until_it_hears(DESK_HZ);
-    desk.until_it_got_key('4');
     desk.until_it_hears_no(DESK_HZ);
     desk.until_it_hears(DESK_HZ);
+    desk.until_it_got_key('4');
     desk.command(&format!("transfer sip:202@{sip}"));
     other.until_it_says("Call established");
     other.hum(OTHER_HZ);
@@ -230,6 +230,8 @@ fn linphone_joins_its_two_calls() {
     caller.ring(&a.desk());
     desk.until_connected(1);
     // It asks the colleague first; the caller waits meanwhile.
+    desk.command("pause");
+    desk.until_it_says("paused");
     desk.command(&format!("call sip:202@{sip}"));
     other.until_it_says("Call established");
     desk.until_connected(2);

@@ -8,7 +8,7 @@
 //! - `main` shows the page, from our own loopback address and from nowhere else, signed in by a link that is good for one
 //!   use. It is a page like in any browser: it may call nothing of this program.
 //! - `headset` is a page of this program's own, which shows nothing that callers send but who they are. It may call the
-//!   commands of [`commands`], and nothing else may.
+//!   commands of `commands`, and nothing else may.
 
 mod args;
 mod commands;

@@ -198,6 +198,7 @@ impl Call {
             DeskEffect::Connect(matrix) => self.connect(&matrix),
             DeskEffect::Disconnect => {
                 self.links.clear();
+                self.hears.clear();
                 self.staff_is_heard = false;
             }
             DeskEffect::Play { leg, play, source } => self.play(leg, play, source),
@@ -286,7 +287,7 @@ impl Call {
     }
 
     fn connect(&mut self, matrix: &anteroom_call::bridge::Matrix) {
-        let mut links = Vec::new();
+        let (mut links, mut hears) = (Vec::new(), Vec::new());
         for line in &matrix.lines {
             let Some(ear) = self.handle_of(line.leg) else {
                 continue;
@@ -296,6 +297,7 @@ impl Call {
                 if muted {
                     continue;
                 }
+                hears.push((line.leg, *other));
                 if let Some(mouth) = self.handle_of(*other) {
                     links.extend(anteroom_media::link(mouth, ear));
                 }
@@ -303,7 +305,18 @@ impl Call {
         }
         // The new links stand before the old ones fall: nobody who stays misses a word.
         self.links = links;
+        self.hears = hears;
         self.listen_to_staff(matrix);
+    }
+
+    /// A key that came by the signalling (INFO) is no part of the sound: it is passed on to whoever hears that leg. What
+    /// comes as an event of RTP the bridge passes on itself.
+    pub(super) fn pass_key_on(&self, leg: LegId, digit: char) {
+        for (ear, _) in self.hears.iter().filter(|(_, mouth)| *mouth == leg) {
+            if let Some(h) = self.handle_of(*ear) {
+                h.send_dtmf(&digit.to_string());
+            }
+        }
     }
 
     fn play(&mut self, leg: LegId, play: PlayNo, source: Source) {

@@ -161,6 +161,8 @@ pub(crate) struct Call {
     offers: JoinSet<BrowserOffer>,
     offering: Vec<LegId>,
     links: Vec<Link>,
+    /// Who hears whom by them: the ear's leg and the mouth's.
+    hears: Vec<(LegId, LegId)>,
     refers: HashMap<LegId, ReferToken>,
     /// The answer to whoever placed the call, until somebody has answered them.
     unanswered: Option<String>,
@@ -240,6 +242,7 @@ impl Call {
             offers: JoinSet::new(),
             offering: Vec::new(),
             links: Vec::new(),
+            hears: Vec::new(),
             refers: HashMap::new(),
             unanswered: None,
             refused: None,

@@ -34,7 +34,10 @@ impl Call {
                 let handle = self.media.handle().cloned();
                 self.answer_offer(self.leg, handle, token, sdp);
             }
-            SipEvent::Dtmf { digit, .. } => self.key(digit).await,
+            SipEvent::Dtmf { digit, .. } => {
+                self.pass_key_on(self.leg, digit);
+                self.key(digit).await;
+            }
             SipEvent::Ended { why, .. } => {
                 self.caller_left(leg_end(why)).await;
                 let end = match why {

@@ -298,7 +298,10 @@ impl Call {
                 let handle = self.legs.handle(leg).cloned();
                 self.answer_offer(leg, handle, token, sdp);
             }
-            SipEvent::Dtmf { digit, .. } => self.desk(DeskInput::Key { leg, digit }).await,
+            SipEvent::Dtmf { digit, .. } => {
+                self.pass_key_on(leg, digit);
+                self.desk(DeskInput::Key { leg, digit }).await;
+            }
             SipEvent::Ended {
                 why: EndWhy::Rejected(status),
                 ..
