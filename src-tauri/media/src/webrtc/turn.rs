@@ -10,7 +10,10 @@ use rtc_turn::client::{Client, ClientConfig, Event};
 use sansio::Protocol as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How often an allocation is refreshed.
+const REFRESH_EVERY: Duration = Duration::from_secs(60);
 
 /// A server that tells us our public address, or relays for us.
 #[derive(Clone, PartialEq, Eq)]
@@ -60,6 +63,9 @@ impl Server {
             local_addr: local,
             username,
             password,
+            // Often enough that a nonce the server has let expire is noticed here, where asking again is harmless, and not
+            // by the refresh of a channel, which the client answers by forgetting the channel.
+            allocation_refresh_interval_cap: Some(REFRESH_EVERY),
             ..ClientConfig::default()
         };
         let mut client = Client::new(config, provider).ok()?;
