@@ -22,9 +22,9 @@ const LOOK_EVERY_MS: u64 = 500;
 /// How long after the last call the memory is that of an idle system: transactions are remembered for 32 s (RFC 3261 17).
 const IDLE: Duration = Duration::from_secs(36);
 /// Short calls: so many a second, so many between two looks.
-const SHORT_PER_S: usize = 40;
+const SHORT_PER_S: usize = 80;
 const SHORT_MS: u64 = 200;
-const LOOK_EVERY: usize = 200;
+const LOOK_EVERY: usize = 400;
 
 /// What one of the two showed.
 #[derive(Default)]

@@ -46,8 +46,9 @@ pub(crate) struct Told {
     pub(crate) all_well: bool,
     /// First INVITE to 200, of every call that was answered.
     pub(crate) setup_ms: Vec<f64>,
-    /// Calls answered a second, from the first answer to the last.
-    pub(crate) per_s: f64,
+    /// Calls begun, and answered, a second: from the first of them to the last.
+    pub(crate) begun_per_s: f64,
+    pub(crate) answered_per_s: f64,
     /// What sipp says went wrong first.
     pub(crate) wrong: Option<String>,
 }
@@ -204,7 +205,8 @@ impl Running {
         let setup_ms: Vec<f64> = times.iter().map(|t| t.1).collect();
         Ok(Told {
             all_well: status.success(),
-            per_s: rate(&times),
+            begun_per_s: rate(times.iter().map(|t| t.0 - t.1)),
+            answered_per_s: rate(times.iter().map(|t| t.0)),
             setup_ms,
             wrong: (!status.success()).then(|| format!("{status}: {}", wrong(&self.run).unwrap_or_default())),
         })
@@ -247,11 +249,13 @@ fn answered(messages: &str) -> Vec<(f64, f64)> {
     all
 }
 
-#[allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-fn rate(times: &[(f64, f64)]) -> f64 {
-    let first = times.iter().map(|t| t.0).fold(f64::INFINITY, f64::min);
-    let last = times.iter().map(|t| t.0).fold(f64::NEG_INFINITY, f64::max);
-    times.len().saturating_sub(1) as f64 * 1_000.0 / (last - first)
+/// How many a second there were of what happened at these times.
+fn rate(ms: impl Iterator<Item = f64>) -> f64 {
+    let (mut first, mut last, mut n) = (f64::INFINITY, f64::NEG_INFINITY, 0u32);
+    for at in ms {
+        (first, last, n) = (first.min(at), last.max(at), n + 1);
+    }
+    f64::from(n.saturating_sub(1)) * 1_000.0 / (last - first)
 }
 
 fn files(run: &Path, end: &str) -> Result<Vec<PathBuf>, Failure> {
@@ -295,8 +299,7 @@ mod tests {
         let all = answered(&text.concat());
         assert_eq!(all.len(), 1);
         assert!((all[0].1 - 4.0).abs() < 1e-3, "{all:?}");
-        let times = [(1_000.0, 3.0), (1_500.0, 4.0), (2_000.0, 5.0)];
-        assert!((rate(&times) - 2.0).abs() < 1e-9);
+        assert!((rate([1_000.0, 1_500.0, 2_000.0].into_iter()) - 2.0).abs() < 1e-9);
     }
 
     #[test]
