@@ -1,12 +1,14 @@
 //! The appliance that is measured: a process of its own, so that its memory and its threads are not the callers'.
 
 use crate::error::{Doing as _, Failure};
+use crate::sipp::User;
 use anteroom_api::{LiveBody, LiveEvent};
-use anteroom_appliance::{Engine, Place, knowledge, logging, sample_knowledge, tools};
+use anteroom_appliance::{Config, Engine, Place, knowledge, logging, sample_knowledge, tools, users};
+use anteroom_store::Store;
 use anteroom_types::{EventKind, Side};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
@@ -20,22 +22,28 @@ const ANSWER_MAX: Duration = Duration::from_secs(30);
 /// Callers of a benchmark all ring from one address and faster than an office does.
 const RATE_PER_S: u32 = 100_000;
 
-/// The process: an engine with the sample clinic. A line in is a question, a line out an event or an answer.
-pub(crate) fn serve(data: &Path) -> Result<(), Failure> {
+/// The class of rights that telephones of an office have; its configuration says what it may dial.
+const CLASS: &str = "bench";
+
+/// The process: an engine with the sample clinic, or, with `telephones`, with so many people who may ring out and the
+/// configuration in `data`. A line in is a question, a line out an event or an answer.
+pub(crate) fn serve(data: &Path, telephones: usize) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .doing("starting the runtime")?;
-    runtime.block_on(Box::pin(run(data)))
+    runtime.block_on(Box::pin(run(data, telephones)))
 }
 
-async fn run(data: &Path) -> Result<(), Failure> {
+async fn run(data: &Path, telephones: usize) -> Result<(), Failure> {
     let (mut config, place) = Place::find(Some(data), None).doing("reading the configuration")?;
-    tools::on_loopback(&mut config);
-    config.sip.rate_per_source_per_s = RATE_PER_S;
+    if telephones == 0 {
+        tools::on_loopback(&mut config);
+        config.sip.rate_per_source_per_s = RATE_PER_S;
+    }
     std::fs::create_dir_all(place.log()).doing("making the log's folder")?;
     let _log = logging::start(&place.log(), "info", 1).doing("starting the log")?;
-    {
+    let people = {
         let tool = tools::Knowledge::open(&config, &place)
             .await
             .doing("opening the knowledge")?;
@@ -44,12 +52,13 @@ async fn run(data: &Path) -> Result<(), Failure> {
                 tool.approve(&id, version, "benchmark").await.doing("approving")?;
             }
         }
-    }
+        people(&tool.store, &config, telephones)?
+    };
     let engine = Engine::start(config, &place).await.doing("starting the engine")?;
     let sip = engine.sip_addrs().first().map(|(_, a)| a.to_string());
     println!(
         "{}",
-        json!({ "ready": sip, "recogniser": tools::model_info(&engine).id })
+        json!({ "ready": sip, "recogniser": tools::model_info(&engine).id, "users": people })
     );
     let mut live = engine.subscribe();
     let mut questions = questions();
@@ -68,6 +77,17 @@ async fn run(data: &Path) -> Result<(), Failure> {
     }
     engine.drain(Duration::from_secs(5)).await;
     Ok(())
+}
+
+/// Gives so many people telephones, and new passwords each time.
+fn people(store: &Store, config: &Config, telephones: usize) -> Result<Vec<User>, Failure> {
+    let add = |n| {
+        let user = crate::office::user(n);
+        let password = users::add(store, config, &user, &user, 0, Some(CLASS), users::COMMAND_LINE)
+            .doing("adding somebody")?;
+        Ok((user, password.as_str().to_owned()))
+    };
+    (0..telephones).map(add).collect()
 }
 
 /// Lines of standard input. Whoever asks waits for the answer, so one place in the queue is enough; a second question
@@ -107,12 +127,16 @@ pub(crate) struct Appliance {
     child: Child,
     to: Option<ChildStdin>,
     from: Lines<BufReader<ChildStdout>>,
-    /// Where it is rung.
+    /// Where it listens.
+    pub(crate) sip: SocketAddr,
+    /// Where it is rung by callers.
     pub(crate) target: String,
     /// Its recogniser.
     pub(crate) recogniser: String,
+    /// Who may ring out.
+    pub(crate) users: Vec<User>,
     events: Vec<Value>,
-    _data: tempfile::TempDir,
+    _data: Option<tempfile::TempDir>,
 }
 
 impl Appliance {
@@ -121,10 +145,18 @@ impl Appliance {
         let base = crate::peer::folder();
         std::fs::create_dir_all(&base).doing("making a folder")?;
         let data = tempfile::tempdir_in(base).doing("making a folder")?;
+        let mut it = Self::of_an_office(data.path().to_owned(), 0).await?;
+        it._data = Some(data);
+        Ok(it)
+    }
+
+    /// The same in a folder that stays, with its configuration, and with so many telephones that may ring out.
+    pub(crate) async fn of_an_office(data: PathBuf, telephones: usize) -> Result<Self, Failure> {
         eprintln!("==> starting an appliance with the sample clinic");
         let mut child = Command::new(std::env::current_exe().doing("finding this program")?)
             .arg("appliance")
-            .arg(data.path())
+            .arg(&data)
+            .args(["--telephones", &telephones.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -137,18 +169,21 @@ impl Appliance {
             child,
             to: Some(to),
             from: BufReader::new(from).lines(),
+            sip: SocketAddr::from(([127, 0, 0, 1], 0)),
             target: String::new(),
             recogniser: String::new(),
+            users: Vec::new(),
             events: Vec::new(),
-            _data: data,
+            _data: None,
         };
         let ready = it.line_with("ready", READY_MAX).await?;
-        let addr: SocketAddr = ready["ready"]
+        it.sip = ready["ready"]
             .as_str()
             .unwrap_or_default()
             .parse()
             .doing("reading where the appliance listens")?;
-        it.target = format!("sip:desk@{addr}");
+        it.target = format!("sip:desk@{}", it.sip);
+        it.users = serde_json::from_value(ready["users"].clone()).doing("reading who has a telephone")?;
         it.recogniser = ready["recogniser"].as_str().unwrap_or_default().to_owned();
         Ok(it)
     }
@@ -201,17 +236,14 @@ impl Appliance {
         Ok(self.events.iter().filter_map(|e| e.get(key)?.as_f64()).collect())
     }
 
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Resident memory of its process, in KiB.
     pub(crate) fn resident_kib(&self) -> Result<f64, Failure> {
-        let pid = self
-            .child
-            .id()
-            .ok_or_else(|| Failure::new("the appliance ended"))?;
-        let text = std::fs::read_to_string(format!("/proc/{pid}/status")).doing("reading its memory")?;
-        text.lines()
-            .find_map(|l| l.strip_prefix("VmRSS:"))
-            .and_then(|l| l.split_whitespace().next()?.parse().ok())
-            .ok_or_else(|| Failure::new("the kernel does not say how much memory it uses"))
+        let pid = self.pid().ok_or_else(|| Failure::new("the appliance ended"))?;
+        crate::process::resident_kib(pid)
     }
 
     /// Ends it.

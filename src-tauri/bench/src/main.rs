@@ -9,12 +9,18 @@
 )]
 
 mod appliance;
+mod bridged;
 mod calls;
 mod error;
 mod memory;
+mod office;
 mod peer;
+mod process;
 mod recognise;
 mod report;
+mod rustpbx;
+mod setup;
+mod sipp;
 mod speech;
 mod store;
 mod words;
@@ -48,10 +54,10 @@ struct Cli {
 /// How much is measured. More rounds take longer and say more.
 #[derive(Debug, Clone, clap::Args)]
 struct Size {
-    /// Rounds of ours and the peer's, in turn (default: 5; 3 for turn and search).
+    /// Rounds of ours and the peer's, in turn (default: 5; 3 for turn, search and setup; 2 for bridged calls).
     #[arg(long)]
     rounds: Option<usize>,
-    /// Calls of `answer`, and short calls of `memory` (default: 20, and 5000).
+    /// Calls of `answer`, calls of a round of `setup`, and short calls of `memory` (default: 20, 100, and 5000).
     #[arg(long)]
     calls: Option<usize>,
     /// Seconds for which `stt` decodes with both workers in each round.
@@ -89,8 +95,12 @@ enum Name {
     Search,
     /// Durable events.
     Commit,
+    /// Call set-up and calls a second, beside rustpbx.
+    Setup,
     /// Memory of a call, and its growth over many.
     Memory,
+    /// The half of `memory` that is about bridged calls, beside rustpbx.
+    Bridged,
     /// Everything.
     All,
 }
@@ -105,6 +115,7 @@ const ALL: &[Name] = &[
     Name::Search,
     Name::Commit,
     Name::Memory,
+    Name::Setup,
 ];
 
 #[derive(Debug, Subcommand)]
@@ -114,13 +125,16 @@ enum Role {
     Appliance {
         /// Its data folder.
         data: PathBuf,
+        /// People who may ring out; with any, the configuration in the data folder is used as it is.
+        #[arg(long, default_value_t = 0)]
+        telephones: usize,
     },
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match (cli.role, cli.name) {
-        (Some(Role::Appliance { data }), _) => appliance::serve(&data),
+        (Some(Role::Appliance { data, telephones }), _) => appliance::serve(&data, telephones),
         (None, Some(name)) => measure(name, &cli.size, cli.json),
         (None, None) => Err(Failure::new(
             "nothing to measure: name a benchmark, or `all`; see --help",
@@ -169,7 +183,9 @@ fn one(name: Name, size: &Size) -> Result<Report, Failure> {
         Name::Embed => speech::embed(size),
         Name::Search => store::search(size),
         Name::Commit => store::commit(size),
+        Name::Setup => setup::setup(size),
         Name::Memory => memory::memory(size),
+        Name::Bridged => bridged::bridged(size),
         Name::All => Err(Failure::new("`all` is not one benchmark")),
     }
 }

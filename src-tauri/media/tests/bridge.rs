@@ -42,8 +42,8 @@ impl Side {
         while self.heard.len() < until {
             match self.events.recv().await.expect("ended") {
                 MediaEvent::Tick { rx, tx, .. } => {
-                    self.heard.extend(rx);
-                    self.said.extend(tx);
+                    self.heard.extend(*rx);
+                    self.said.extend(*tx);
                 }
                 MediaEvent::Dtmf { digit, .. } => self.digits.push(digit),
                 _ => {}

@@ -28,7 +28,7 @@ struct Side {
 impl Side {
     fn take(&mut self, e: MediaEvent) {
         match e {
-            MediaEvent::Tick { rx, .. } => self.heard.extend(rx),
+            MediaEvent::Tick { rx, .. } => self.heard.extend(*rx),
             e => self.other.push(e),
         }
     }

@@ -120,7 +120,7 @@ impl Leg {
         let until = self.heard.len() + ms * 16;
         while self.heard.len() < until {
             match self.events.recv().await.expect("ended") {
-                MediaEvent::Tick { rx, .. } => self.heard.extend(rx),
+                MediaEvent::Tick { rx, .. } => self.heard.extend(*rx),
                 e => self.other.push(e),
             }
         }

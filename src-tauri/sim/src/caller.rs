@@ -340,7 +340,7 @@ impl Call<'_> {
                     Some(MediaEvent::Tick { at, rx, .. }) => {
                         self.now = *at;
                         self.ear.hear(rx, *at);
-                        self.report.heard.extend_from_slice(rx);
+                        self.report.heard.extend_from_slice(&**rx);
                         if self.report.first_sound_ms.is_none() {
                             self.report.first_sound_ms = self.ear.first_sound().map(|f| f.ms_since(self.invited));
                         }

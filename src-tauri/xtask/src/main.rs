@@ -21,7 +21,8 @@ cargo xtask TASK
   demo [ARGS]      a scripted caller rings the sample clinic; ARGS go to `anteroom demo` (--once, --json)
   test [PART...]   every check and test, or only the parts named: lint doc deny ui rust fuzz e2e desktop
   bench NAME [--json]
-                   measure: answer turn stt stt-wer vad embed search commit memory, or all; relay delay
+                   measure: answer turn stt stt-wer vad embed search commit memory setup, or all; bridged;
+                   relay delay
   run [ARGS]       set up, build, and run `anteroom ARGS`
   desktop [ARGS]   set up, build, and run the desktop program
 
@@ -105,8 +106,24 @@ fn bench(rest: &[String]) -> Result<(), Fail> {
         return bench_media(name, more);
     }
     setup::for_running()?;
+    if rest
+        .iter()
+        .any(|n| ["setup", "memory", "bridged", "all"].contains(&n.as_str()))
+    {
+        setup::for_bridging()?;
+    }
     say("building the benchmarks");
-    cargo(&["build", "--quiet", "--package", "anteroom-bench"]).run()?;
+    // With the workspace's features, so that what the tests have built serves here as well.
+    cargo(&[
+        "build",
+        "--quiet",
+        "--workspace",
+        "--exclude",
+        "anteroom-desktop",
+        "--bin",
+        "anteroom-bench",
+    ])
+    .run()?;
     Cmd::new(run::target_dir().join("debug").join("anteroom-bench"))
         .args(rest)
         .env("ANTEROOM_MODELS", setup::models_dir())

@@ -26,6 +26,8 @@ const RUN: &[&str] = &[
     "python3-pip",
     "ca-certificates",
 ];
+/// To measure bridged calls: both of their ends. Their peer, rustpbx, is built by the benchmark itself.
+const BRIDGING: &[&str] = &["sip-tester"];
 /// For the demo's desk: a browser and a telephone.
 const DESK: &[&str] = &["baresip", "chromium", "fonts-dejavu-core"];
 /// To test, beside the desk's: real peers.
@@ -92,6 +94,11 @@ pub(crate) fn for_running() -> Result<(), Fail> {
 pub(crate) fn for_demo() -> Result<(), Fail> {
     for_running()?;
     apt(DESK)
+}
+
+/// What benchmarks of bridged calls need on top.
+pub(crate) fn for_bridging() -> Result<(), Fail> {
+    apt(BRIDGING)
 }
 
 /// What the tests need on top.

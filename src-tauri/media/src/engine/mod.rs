@@ -507,8 +507,9 @@ impl Engine {
         self.report(now);
         self.event(MediaEvent::Tick {
             at: now,
-            rx,
-            tx,
+            // On the heap: a queue of events has room for dozens of them, empty or not.
+            rx: rx.into(),
+            tx: tx.into(),
             rx_filled,
         });
     }

@@ -254,8 +254,8 @@ impl World {
                     rx, tx, rx_filled, ..
                 } = &e
                 {
-                    end.heard.extend(rx);
-                    end.said.extend(tx);
+                    end.heard.extend(**rx);
+                    end.said.extend(**tx);
                     end.filled.push(*rx_filled);
                 } else {
                     end.events.push((self.now, e));

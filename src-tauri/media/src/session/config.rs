@@ -61,19 +61,15 @@ impl Default for MediaConfig {
 
 /// What happens in a running session. Its `Debug` tells neither audio nor digits, which are personal data.
 #[derive(Clone, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every event is a tick, and boxing each would cost an allocation per 20 ms"
-)]
 pub enum MediaEvent {
     /// Twenty milliseconds have passed; this comes whether or not the peer sends anything.
     Tick {
         /// When.
         at: Mono,
         /// What was heard, or what stands in for it.
-        rx: Frame,
+        rx: Box<Frame>,
         /// What was said.
-        tx: Frame,
+        tx: Box<Frame>,
         /// Whether `rx` was mostly received; false for concealed loss, comfort noise and silence put in.
         rx_filled: bool,
     },
@@ -149,10 +145,16 @@ mod tests {
         let frame = [1234; anteroom_types::FRAME_SAMPLES];
         let tick = MediaEvent::Tick {
             at: Mono(5),
-            rx: frame,
-            tx: frame,
+            rx: frame.into(),
+            tx: frame.into(),
             rx_filled: true,
         };
         assert!(!format!("{tick:?}").contains("1234"));
+    }
+
+    #[test]
+    fn an_event_is_small_because_queues_keep_room_for_many() {
+        // Tokio's channels take their memory in blocks of 32 places, and each leg of a call has several such queues.
+        assert!(size_of::<MediaEvent>() <= 128, "{}", size_of::<MediaEvent>());
     }
 }
