@@ -22,6 +22,8 @@ pub const TASKS_MAX: usize = 200;
 /// Events kept of one call in progress. When full, the oldest after the first goes: a screen that joins then lacks the
 /// oldest words, which are in the record.
 pub const CALL_EVENTS_MAX: usize = 1_000;
+/// The number of a call's first event.
+const FIRST_SEQ: u32 = 1;
 
 /// See the module.
 #[derive(Debug)]
@@ -206,6 +208,10 @@ impl LiveBoard {
     }
 
     fn keep(&mut self, event: &CallEvent<String>) {
+        // A leg may outlive its call for a moment: what is told of it then does not bring the call back.
+        if event.seq > FIRST_SEQ && !self.calls.contains_key(&event.call) {
+            return;
+        }
         let events = self.calls.entry(event.call).or_default();
         events.retain(|old| !supersedes(&event.kind, &old.kind));
         if events.len() == CALL_EVENTS_MAX {
@@ -432,6 +438,18 @@ mod tests {
         assert_eq!(s.recent[0].id, CallId::new(Wall(5), 2), "newest first");
         assert_eq!(s.recent[1].first_words.as_deref(), Some("hello there"));
         assert_eq!((s.recent[1].turns, s.recent[1].seconds), (1, Some(9)));
+    }
+
+    #[test]
+    fn what_is_told_after_the_end_does_not_bring_the_call_back() {
+        let mut b = board();
+        b.call_event(event(1, 1, heard("hello")));
+        b.call_event(event(1, 2, ended()));
+        let late = b.call_event(event(1, 3, EventKind::Hold { held: false }));
+        assert_eq!(late.len(), 1, "it is published all the same");
+        let s = b.snapshot(Wall(9));
+        assert!(s.calls.is_empty(), "{:?}", s.calls);
+        assert_eq!(s.recent.len(), 1);
     }
 
     #[test]

@@ -196,6 +196,8 @@ export class Board {
   #callEvent(event: CallEvent): void {
     let view = this.calls.find((c) => c.id === event.call);
     const isNew = view === undefined;
+    // A leg may outlive its call for a moment: what is told of it then does not bring the call back.
+    if (isNew && event.seq > 1) return;
     if (view === undefined) {
       this.calls.push(emptyView(event));
       // Read back, so that what is changed is the tracked object.
