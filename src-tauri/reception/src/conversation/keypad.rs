@@ -198,9 +198,17 @@ impl Conversation {
                 let step = c.form.repeat();
                 self.take_step(NO_TURN, c, step);
             }
-            held @ State::Collecting(_) if !self.no_speech => {
-                self.state = held;
-                self.recogniser_down();
+            State::Collecting(c) if !self.no_speech => {
+                if c.form.asking().is_some_and(Detail::is_keyed) || c.form.is_confirming() {
+                    self.state = State::Collecting(c);
+                    return self.recogniser_down();
+                }
+                // What is asked for cannot be keyed: a person asks instead.
+                let Collecting { mut need, .. } = *c;
+                need.about.push_str(" (details not complete)");
+                self.unrecognised = 0;
+                self.round.clear();
+                self.hand_over_need(NO_TURN, "not-recognised", need);
             }
             // Keys are being asked for; speech over it changes nothing.
             held @ State::Collecting(_) => self.state = held,

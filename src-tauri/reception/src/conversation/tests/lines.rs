@@ -105,6 +105,15 @@ fn a_form_is_gone_on_with_when_the_recogniser_is_too_busy() {
     assert_eq!(lines, ["say taking_longer", "say ask_name", "expect name"]);
     call.hears("Sarah Thompson");
     assert!(call.tasks().is_empty());
+    // What cannot be keyed is for a person to ask, and not for a goodbye.
+    let mut call = Call::with_number();
+    call.hears("I'd like to book an appointment.");
+    call.give(ConvEvent::NotRecognised);
+    call.give(ConvEvent::NotRecognised);
+    assert_eq!(
+        call.give(ConvEvent::NotRecognised),
+        ["handover", "say handover", "handover"]
+    );
 }
 
 #[test]
