@@ -2,9 +2,8 @@
 // `ANTEROOM_E2E_SERVER=program` takes a server that is built already and lays the page of ui/dist over its own, for quick
 // turns while working on the page.
 import assert from 'node:assert/strict';
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SHOTS, SIZES, launch, layOver, looks, watch } from './browser.mjs';
+import { SHOTS, SIZES, becomes, eventually, focused, gone, launch, layOver, looks, walk, watch } from './browser.mjs';
 import { program, start } from './server.mjs';
 
 const server = await start(program());
@@ -39,7 +38,7 @@ const steps = {
   async 'a link signs in and leaves the address bar'() {
     await page.goto(server.link);
     await shown('Nobody is on the line');
-    assert.equal(new URL(page.url()).hash, '');
+    await becomes('the address', () => new URL(page.url()).hash, '');
     await shown('Demonstration model.');
     await look('empty');
   },
@@ -49,7 +48,7 @@ const steps = {
     await shown('When are you open on Friday?');
     await shown('And do you speak…');
     await shown('answered after 0.6 s');
-    assert.equal(await page.getByRole('status').first().textContent(), 'New call from 01632 960123');
+    await becomes('what is announced', () => page.getByRole('status').first().textContent(), 'New call from 01632 960123');
     // On a narrow screen the card is shown only once it is asked for.
     await page.getByRole('region', { name: 'Calls now' }).getByRole('button').click();
     const chip = page.getByRole('button', { name: 'opening-hours, version 3, score 0.94' });
@@ -63,7 +62,7 @@ const steps = {
     await dialog.getByText('We are closed at the weekend.').waitFor();
     await page.keyboard.press('Escape');
     await dialog.waitFor({ state: 'detached' });
-    assert.ok(await chip.evaluate((e) => e === document.activeElement), 'the focus goes back to the chip');
+    await focused('the focus goes back to the chip', chip);
   },
 
   async 'an unknown question becomes a task, advice is declined'() {
@@ -73,17 +72,15 @@ const steps = {
     await page.waitForTimeout(100);
     server.do('more');
     await shown('And do you speak Polish?');
-    assert.equal(await page.getByText('And do you speak…').count(), 0);
+    await gone(page.getByText('And do you speak…'));
     await shown('unsure');
     await shown('Medical advice declined');
     // They are followed in the next frame or so, whatever came last: words, or the decision under them.
     const last = page.getByText('I cannot give medical advice.');
-    let box = await last.boundingBox();
-    for (let n = 0; n < 50 && !(box !== null && box.y + box.height <= 480); n += 1) {
-      await page.waitForTimeout(100);
-      box = await last.boundingBox();
-    }
-    assert.ok(box !== null && box.y + box.height <= 480, `the latest words are in sight: ${JSON.stringify(box)}`);
+    await eventually('the latest words are in sight', async () => {
+      const box = await last.boundingBox();
+      return (box !== null && box.y + box.height <= 480) || box;
+    });
     await page.setViewportSize(SIZES.wide);
     await page.getByRole('region', { name: /Tasks/ }).getByText('somebody at the clinic speaks Polish').waitFor();
   },
@@ -93,8 +90,8 @@ const steps = {
     server.do('urgent');
     await page.getByRole('status').filter({ hasText: 'Urgent call from 01632 960077' }).waitFor({ state: 'attached' });
     const first = page.getByRole('region', { name: 'Calls now' }).getByRole('button').first();
-    assert.match(await first.textContent(), /01632 960077.*Urgent/s);
-    assert.equal(await first.locator('svg').count(), 1);
+    await becomes('the urgent call is first', async () => /01632 960077.*Urgent/s.test(await first.textContent()), true);
+    await becomes('its sign', () => first.locator('svg').count(), 1);
     await look('urgent');
   },
 
@@ -144,7 +141,7 @@ const steps = {
     offline = false;
     await page.getByRole('button', { name: 'Try now' }).click().catch(() => undefined);
     await shown('Nobody is on the line');
-    assert.equal(await page.getByText('The connection to the machine is lost.').count(), 0);
+    await gone(page.getByText('The connection to the machine is lost.'));
     assert.equal(received[0], 'resumed');
     assert.ok(received.includes('event') && !received.includes('snapshot'), received.join());
   },
@@ -161,14 +158,14 @@ const steps = {
   async 'a change of state is seen at once'() {
     server.do('off');
     await shown('Not answering: calls go to the desk');
-    assert.equal(await page.getByText('Demonstration model.').count(), 0);
+    await gone(page.getByText('Demonstration model.'));
   },
 
   async 'every language speaks'() {
     for (const [locale, word] of [['de', 'Letzte Anrufe'], ['fr', 'Appels récents'], ['es', 'Llamadas recientes'], ['en', 'Recent calls']]) {
       await page.getByRole('combobox').selectOption(locale);
       await page.getByRole('heading', { name: word }).waitFor();
-      assert.equal(await page.evaluate(() => document.documentElement.lang), locale);
+      await becomes('the language of the page', () => page.evaluate(() => document.documentElement.lang), locale);
       if (locale === 'de') await look('german');
     }
   },
@@ -199,23 +196,13 @@ const steps = {
   },
 };
 
-let failed = 0;
-if (SHOTS) await mkdir(SHOTS, { recursive: true });
-try {
-  for (const [name, step] of Object.entries(steps)) {
-    try {
-      await step();
-      assert.deepEqual(complaints.splice(0), [], 'the browser complained');
-      console.log(`ok   ${name}`);
-    } catch (e) {
-      failed += 1;
-      console.log(`FAIL ${name}\n${e.stack ?? e}\n${complaints.join('\n')}`);
-      if (SHOTS) await page.screenshot({ path: join(SHOTS, `failed-${failed}.png`) });
-      break;
-    }
-  }
-} finally {
-  await close();
-  await server.stop();
-}
-process.exitCode = failed === 0 ? 0 : 1;
+await walk(steps, {
+  complaints: () => complaints.splice(0),
+  failed: async () => {
+    if (SHOTS) await page.screenshot({ path: join(SHOTS, 'failed.png') });
+  },
+  stop: async () => {
+    await close();
+    await server.stop();
+  },
+});

@@ -52,6 +52,10 @@ export function holdConnections() {
   };
 }
 
+/** The name by which ICE knows this end of the page's newest open connection; none while there is none. */
+export const iceName = (page) =>
+  page.evaluate(() => window.heldConnections.findLast((c) => c.connectionState === 'connected')?.localDescription.sdp.match(/a=ice-ufrag:(.*)/)[1]);
+
 /** How loud these frequencies are, in dB, in what the newest open connection of the page receives: the loudest of `looks`
  * looks 50 ms apart. */
 export function receivedDb(page, hertz, looks = 30) {
