@@ -3,10 +3,12 @@
 mod support;
 
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 use support::baresip::{Baresip, OPUS, PCMU};
+use support::carrier::Carrier;
 use support::{Appliance, Settings};
 
 /// What the one who rings and the one who is rung hum, hertz.
@@ -132,6 +134,88 @@ fn a_telephone_with_the_right_rings_out_and_one_without_does_not() {
     assert_eq!(a.calls().len(), 1, "{:?}", a.calls());
     here.hang_up();
     other.hang_up();
+    out.hang_up();
+    a.stop();
+}
+
+#[test]
+fn a_number_outside_is_rung_by_another_trunk_when_one_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    let mine = support::add(dir.path(), "201", &["--outbound", "--class", "desk"]);
+    let port = support::free_ports();
+    let at = |n: u8| format!("127.0.0.{n}:{port}");
+    // All of them answer OPTIONS, so that none is known to be down.
+    let _carriers = [
+        Carrier::refusing(&at(10), None),
+        Carrier::refusing(&at(11), Some("503 Service Unavailable")),
+        Carrier::refusing(&at(12), Some("404 Not Found")),
+    ];
+    let mut more = String::new();
+    for (name, n) in [("silent", 10), ("full", 11), ("lost", 12), ("main", 9)] {
+        let _ = write!(
+            more,
+            "[[sip.trunk]]\nname = \"{name}\"\naddresses = [\"127.0.0.{n}\"]\ntarget = \"{}\"\n",
+            at(n)
+        );
+    }
+    let (_, outbound) = trunk(port);
+    more += &outbound.replace("[\"main\"]", "[\"silent\", \"full\", \"lost\", \"main\"]");
+    let settings = Settings {
+        more: &more,
+        brief: true,
+        ..Settings::default()
+    };
+    let mut out = Baresip::outside(dir.path(), "999", &at(9), PCMU);
+    let a = Appliance::start_with(dir.path(), settings);
+    let sip = a.sip.to_string();
+    support::eventually("every trunk is up", || {
+        let health = a.api("/api/v1/health");
+        let checks = health["checks"].as_array().cloned().unwrap_or_default();
+        let up =
+            |c: &&Value| c["name"].as_str().is_some_and(|n| n.starts_with("trunk:")) && c["detail"] == "up";
+        (checks.iter().filter(up).count() == 4).then_some(())
+    });
+    let mut here = Baresip::at_desk(dir.path(), "201", &mine, &sip, OPUS);
+    let tried = |call: &support::record::Record| -> Vec<(String, bool)> {
+        let placed = call.events("placed");
+        let of = |p: &&Value| (p["trunk"].as_str().unwrap().to_owned(), p["counts"] == true);
+        placed.iter().map(of).collect()
+    };
+    let named = |names: &[&str], counts: bool| -> Vec<(String, bool)> {
+        names
+            .iter()
+            .enumerate()
+            .map(|(n, t)| ((*t).to_owned(), counts && n == 0))
+            .collect()
+    };
+    // A number that one trunk does not know is no number: it is not tried by every trunk there is.
+    here.dial(&format!("sip:01632960001@{sip}"));
+    here.until_it_says("404");
+    let call = a.until_call("201", "the call has ended", |c| c.has("ended"));
+    assert_eq!(
+        tried(&call),
+        named(&["silent", "full", "lost"], true),
+        "{}",
+        call.story()
+    );
+    // In an emergency everything is tried.
+    here.ring(&format!("sip:999@{sip}"));
+    here.hum(HERE_HZ);
+    out.hum(THERE_HZ);
+    out.until_it_hears(HERE_HZ);
+    here.until_it_hears(THERE_HZ);
+    here.command("hangup");
+    out.until_it_is_over();
+    let call = a.until_call("201", "the second call has ended", |c| {
+        c.has("ended") && c.events("placed").len() == 4
+    });
+    assert_eq!(
+        tried(&call),
+        named(&["silent", "full", "lost", "main"], false),
+        "{}",
+        call.story()
+    );
+    here.hang_up();
     out.hang_up();
     a.stop();
 }

@@ -8,6 +8,7 @@
 
 mod appliance;
 pub mod baresip;
+pub mod carrier;
 pub mod echo;
 pub mod linphone;
 pub mod peers;

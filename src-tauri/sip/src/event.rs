@@ -301,6 +301,9 @@ pub struct DialRequest {
     pub assert_identity: bool,
     /// Headers to add.
     pub headers: Vec<ExtraHeader>,
+    /// Whether there is another way to dial: where nothing at all is heard within four seconds is then given up with
+    /// [`EndWhy::TransportLost`], rather than after the 32 s of timer B (RFC 3261 17.1.1.2).
+    pub elsewhere: bool,
 }
 
 impl DialRequest {
@@ -317,6 +320,7 @@ impl DialRequest {
             auth: None,
             assert_identity: false,
             headers: Vec::new(),
+            elsewhere: false,
         }
     }
 }

@@ -66,18 +66,7 @@ fn demo(rest: &[String]) -> Result<(), Fail> {
 
 fn anteroom(sub: &str, rest: &[String]) -> Result<(), Fail> {
     say("building anteroom (the first build takes some minutes; whisper.cpp is part of it)");
-    // With the workspace's features, so that what the tests have built serves here as well.
-    cargo(&[
-        "build",
-        "--quiet",
-        "--workspace",
-        "--exclude",
-        "anteroom-desktop",
-        "--bin",
-        "anteroom",
-    ])
-    .run()?;
-    Cmd::new(run::target_dir().join("debug").join("anteroom"))
+    Cmd::new(run::build(&["--bin", "anteroom"])?)
         .arg(sub)
         .args(rest)
         .dir(run::root())
@@ -113,18 +102,7 @@ fn bench(rest: &[String]) -> Result<(), Fail> {
         setup::for_bridging()?;
     }
     say("building the benchmarks");
-    // With the workspace's features, so that what the tests have built serves here as well.
-    cargo(&[
-        "build",
-        "--quiet",
-        "--workspace",
-        "--exclude",
-        "anteroom-desktop",
-        "--bin",
-        "anteroom-bench",
-    ])
-    .run()?;
-    Cmd::new(run::target_dir().join("debug").join("anteroom-bench"))
+    Cmd::new(run::build(&["--bin", "anteroom-bench"])?)
         .args(rest)
         .env("ANTEROOM_MODELS", setup::models_dir())
         .run()
@@ -133,16 +111,7 @@ fn bench(rest: &[String]) -> Result<(), Fail> {
 /// What the media crate costs by itself, beside rtpengine: its own program, which needs neither models nor the page.
 fn bench_media(name: &str, more: &[String]) -> Result<(), Fail> {
     say("building the media benchmark; its peer is Debian's rtpengine-daemon");
-    let args = [
-        "build",
-        "--quiet",
-        "--package",
-        "anteroom-media",
-        "--example",
-        "relay",
-    ];
-    cargo(&args).run()?;
-    Cmd::new(run::target_dir().join("debug").join("examples").join("relay"))
+    Cmd::new(run::build(&["--example", "relay"])?)
         .args(["--bench", name])
         .args(more)
         .run()

@@ -65,6 +65,25 @@ pub(crate) fn cargo(args: &[&str]) -> Cmd {
     Cmd::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())).args(args)
 }
 
+/// Everything but the desktop program, which is built alone: it alone needs WebKit. Cargo unites the features of what is built
+/// together, so that another selection compiles the libraries another time; programs and tests all use this one.
+pub(crate) const WITHOUT_WINDOW: [&str; 3] = ["--workspace", "--exclude", "anteroom-desktop"];
+
+/// Builds `["--bin" or "--example", name]`; gives the program.
+pub(crate) fn build(what: &[&str; 2]) -> Result<PathBuf, Fail> {
+    cargo(&["build", "--quiet"])
+        .args(WITHOUT_WINDOW)
+        .args(what)
+        .run()?;
+    let dir = target_dir().join("debug");
+    let dir = if what[0] == "--example" {
+        dir.join("examples")
+    } else {
+        dir
+    };
+    Ok(dir.join(what[1]))
+}
+
 /// A command to run in the checkout, with the tools this project installs on its path.
 pub(crate) struct Cmd {
     inner: Command,

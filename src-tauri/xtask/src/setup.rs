@@ -1,6 +1,6 @@
 //! What the project needs on a machine, and how it gets there.
 
-use crate::run::{Cmd, Fail, cache, cargo, root, say};
+use crate::run::{Cmd, Fail, cache, root, say};
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -217,8 +217,7 @@ fn models() -> Result<(), Fail> {
         return Ok(());
     }
     say("building the model manager and fetching models (Silero, MiniLM)");
-    cargo(&["build", "--quiet", "--package", "anteroom-cli"]).run()?;
-    let anteroom = crate::run::target_dir().join("debug").join("anteroom");
+    let anteroom = crate::run::build(&["--bin", "anteroom"])?;
     for id in MODELS {
         Cmd::new(&anteroom)
             .args(["models", "fetch", id])

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every check, in the order in which a failure is cheapest to see.
 
-use crate::run::{Cmd, Fail, cargo, root, say, target_dir};
+use crate::run::{Cmd, Fail, WITHOUT_WINDOW, build, cargo, root, say};
 use crate::setup;
 use std::time::Instant;
 
@@ -20,9 +20,6 @@ const PARTS: &[Part] = &[
         desktop,
     ),
 ];
-
-/// Everything but the desktop program, which has a part of its own: it alone needs WebKit.
-const WITHOUT_WINDOW: [&str; 3] = ["--workspace", "--exclude", "anteroom-desktop"];
 
 /// Runs the parts named, or all.
 pub(crate) fn parts(names: &[String]) -> Result<(), Fail> {
@@ -114,20 +111,14 @@ fn ui() -> Result<(), Fail> {
 }
 
 fn e2e() -> Result<(), Fail> {
-    let example = "scripted_call";
-    cargo(&["build", "--quiet", "--example", example])
-        .args(WITHOUT_WINDOW)
-        .run()?;
-    let server = target_dir().join("debug/examples").join(example);
+    let server = build(&["--example", "scripted_call"])?;
     for test in ["run", "tasks", "handset"] {
         in_browsers(test, |c| c.env("ANTEROOM_E2E_SERVER", &server))?;
     }
     // The handset against the appliance itself, with a telephone as the caller.
-    cargo(&["build", "--quiet", "--bin", "anteroom"])
-        .args(WITHOUT_WINDOW)
-        .run()?;
+    let anteroom = build(&["--bin", "anteroom"])?;
     in_browsers("appliance", |c| {
-        c.env("ANTEROOM_BIN", target_dir().join("debug/anteroom"))
+        c.env("ANTEROOM_BIN", &anteroom)
             .env("ANTEROOM_MODELS", setup::models_dir())
     })
 }

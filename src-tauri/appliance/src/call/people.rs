@@ -1,16 +1,17 @@
 //! A call and its people: legs to their telephones, and what is played on them.
 
 use super::ToCall;
-use crate::desk::Reserved;
+use crate::desk::{Outside, Reserved};
 use crate::desktop::Cradle;
 use crate::engine::{Shared, lock};
 use anteroom_call::desk::AdoptAs;
+use anteroom_call::dial::{NumberKind, Permit};
 use anteroom_call::party::Target;
 use anteroom_call::scene::PlayNo;
 use anteroom_media::{MediaEvent, MediaHandle, MediaSession};
-use anteroom_sip::ContactId;
+use anteroom_sip::{ContactId, EndWhy};
 use anteroom_types::{LegId, Mono, SayId};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -65,17 +66,46 @@ pub(crate) struct PersonLeg {
 pub(super) struct OutsideLeg {
     shared: Arc<Shared>,
     reserved: Reserved,
+    /// Who rings, and with what leave.
+    pub(super) by: String,
+    pub(super) permit: Permit,
+    /// The ways out that were not tried, best first.
+    pub(super) trunks: VecDeque<String>,
     /// When its leave ends.
     pub(super) until: Mono,
 }
 
 impl OutsideLeg {
-    pub(super) fn new(shared: &Arc<Shared>, reserved: Reserved, ms_max: u64) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, by: String, leave: Outside) -> Self {
+        let Outside {
+            permit,
+            trunks,
+            reserved,
+        } = leave;
         Self {
+            until: shared.clock.now().plus_ms(permit.ms_max),
             shared: Arc::clone(shared),
             reserved,
-            until: shared.clock.now().plus_ms(ms_max),
+            by,
+            permit,
+            trunks: trunks.into(),
         }
+    }
+
+    /// Whether that end says something of the trunk rather than of the number, so that another may do better. In an
+    /// emergency everything does but a number that is busy.
+    pub(super) fn may_go_otherwise(&self, why: EndWhy) -> bool {
+        const BUSY: [u16; 2] = [486, 600];
+        match why {
+            EndWhy::TransportLost => true,
+            EndWhy::Rejected(401 | 403 | 407 | 500..=599) => true,
+            EndWhy::Rejected(status) => self.is_emergency() && !BUSY.contains(&status),
+            _ => false,
+        }
+    }
+
+    pub(super) fn is_emergency(&self) -> bool {
+        self.permit.number.kind == NumberKind::Emergency
     }
 }
 
@@ -159,6 +189,11 @@ impl Legs {
         self.start(leg);
         let fresh = self.all.get_mut(&leg).filter(|l| !l.answered);
         fresh.map(|l| l.answered = true).is_some()
+    }
+
+    /// Whether the signalling said that it was answered.
+    pub(super) fn is_answered(&self, leg: LegId) -> bool {
+        self.all.get(&leg).is_some_and(|l| l.answered)
     }
 
     /// When the next leave to ring outside ends, and of which leg.

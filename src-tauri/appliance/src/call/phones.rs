@@ -1,7 +1,7 @@
 //! A call and the telephones of its people: ringing them, and what their signalling and media tell.
 
 use super::desk::leg_end;
-use super::people::{LegMedia, OutsideLeg, Rung};
+use super::people::{LegMedia, OutsideLeg, PersonLeg, Rung};
 use super::{Call, ToCall};
 use crate::desk::Outside;
 use crate::desktop::Rings;
@@ -163,7 +163,7 @@ impl Call {
         } else {
             self.arrival.placed.as_ref().map(|p| p.name.clone())
         };
-        let sent = self.send((leg, who), session, None, request);
+        let sent = self.send((leg, who), session, None, request).is_ok();
         if let Some(l) = self.legs.all.get_mut(&leg).filter(|_| !browser) {
             l.rung = Some(rung);
         }
@@ -196,36 +196,70 @@ impl Call {
             return false;
         };
         let Leave { by, outside } = self.leaves.swap_remove(n);
-        let Outside {
-            permit,
-            trunk,
-            reserved,
-        } = outside;
-        let Some((session, sdp)) = self.offered(self.shared.media.offer()) else {
+        let outside = OutsideLeg::new(&self.shared, by, outside);
+        self.ring_outside(leg, outside, true).await
+    }
+
+    /// Rings a number outside by the best trunk that was not tried.
+    async fn ring_outside(&mut self, leg: LegId, mut outside: OutsideLeg, first: bool) -> bool {
+        while let Some(trunk) = outside.trunks.pop_front() {
+            let Some((session, sdp)) = self.offered(self.shared.media.offer()) else {
+                return false;
+            };
+            let config = &self.shared.config;
+            let ours = config.sip.trunk.iter().find(|t| t.name == trunk);
+            let user = ours.and_then(|t| t.user.as_ref()).map(|u| u.get_ref().clone());
+            let from = config.outbound.caller_id.clone().or(user);
+            let number = outside.permit.number.number.open(Purpose::Signalling).clone();
+            let mut request = DialRequest::new(leg, number, from.unwrap_or_else(|| NO_CALLER_ID.into()));
+            request.sdp = Some(sdp);
+            request.trunk = Some(trunk.clone());
+            request.elsewhere = !outside.trunks.is_empty();
+            let placed = EventKind::Placed {
+                by: outside.by.clone(),
+                trunk: Some(trunk),
+                per_minute_milli: outside.permit.per_minute_milli,
+                ms_max: outside.permit.ms_max,
+                // Once, by however many ways it is tried.
+                counts: first && !outside.is_emergency(),
+            };
+            match self.send(
+                (leg, PersonId::outside().as_str()),
+                session,
+                Some(outside),
+                request,
+            ) {
+                Ok(()) => {
+                    self.story.tell(placed).await;
+                    return true;
+                }
+                // Its trunk cannot even be tried.
+                Err(Some(unsent)) => outside = unsent,
+                Err(None) => return false,
+            }
+        }
+        false
+    }
+
+    /// A number outside could not be reached by one trunk. True when it is rung by another.
+    async fn ring_by_another_trunk(&mut self, leg: LegId, why: EndWhy) -> bool {
+        let answered = self.legs.is_answered(leg);
+        let outside = |l: &mut PersonLeg| {
+            l.outside
+                .take_if(|o| !o.trunks.is_empty() && o.may_go_otherwise(why))
+        };
+        let Some(outside) = self
+            .legs
+            .all
+            .get_mut(&leg)
+            .filter(|_| !answered)
+            .and_then(outside)
+        else {
             return false;
         };
-        let config = &self.shared.config;
-        let ours = config.sip.trunk.iter().find(|t| t.name == trunk);
-        let user = ours.and_then(|t| t.user.as_ref()).map(|u| u.get_ref().clone());
-        let from = config.outbound.caller_id.clone().or(user);
-        let number = number.open(Purpose::Signalling).clone();
-        let mut request = DialRequest::new(leg, number, from.unwrap_or_else(|| NO_CALLER_ID.into()));
-        request.sdp = Some(sdp);
-        request.trunk = Some(trunk.clone());
-        let placed = EventKind::Placed {
-            by: by.clone(),
-            trunk: Some(trunk),
-            per_minute_milli: permit.per_minute_milli,
-            ms_max: permit.ms_max,
-            counts: permit.number.kind != anteroom_call::dial::NumberKind::Emergency,
-        };
-        let limits = OutsideLeg::new(&self.shared, reserved, permit.ms_max);
-        let outside = PersonId::outside();
-        let sent = self.send((leg, outside.as_str()), session, Some(limits), request);
-        if sent {
-            self.story.tell(placed).await;
-        }
-        sent
+        tracing::warn!(trace = %self.story.trace(), ?why, "a number outside was not reached by one trunk, and is rung by another");
+        self.legs.end(leg);
+        self.ring_outside(leg, outside, false).await
     }
 
     fn offered(&self, made: Result<(MediaSession, String), MediaError>) -> Option<(MediaSession, String)> {
@@ -233,22 +267,21 @@ impl Call {
             .ok()
     }
 
+    /// Dials. What a leg outside is limited by comes back when it cannot be.
     fn send(
         &mut self,
         (leg, who): (LegId, &str),
         session: MediaSession,
         outside: Option<OutsideLeg>,
         request: DialRequest,
-    ) -> bool {
+    ) -> Result<(), Option<OutsideLeg>> {
         // Known before it is dialled: its events come from another task.
         self.routes.add(leg, self.mailbox.clone());
         self.legs.add(leg, who, session).outside = outside;
-        if let Err(e) = self.shared.sip.dial(request) {
+        self.shared.sip.dial(request).map_err(|e| {
             self.warn("a telephone could not be rung", &e);
-            self.legs.end(leg);
-            return false;
-        }
-        true
+            self.legs.end(leg).and_then(|l| l.outside)
+        })
     }
 
     /// Ends calls outside whose leave is over.
@@ -306,6 +339,7 @@ impl Call {
                 why: EndWhy::Rejected(status),
                 ..
             } if self.ring_otherwise(leg, status) => {}
+            SipEvent::Ended { why, .. } if self.ring_by_another_trunk(leg, why).await => {}
             SipEvent::Ended { why, .. } => {
                 if let Some(q) = self.legs.handle(leg).map(anteroom_media::MediaHandle::stats) {
                     self.tell_quality(leg, &q).await;

@@ -28,7 +28,8 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 #[derive(Debug)]
 pub(crate) struct Outside {
     pub(crate) permit: Permit,
-    pub(crate) trunk: String,
+    /// The ways out, best first. Never empty.
+    pub(crate) trunks: Vec<String>,
     pub(crate) reserved: Reserved,
 }
 
@@ -171,11 +172,14 @@ impl Dialling {
         normalise(&self.numbering, dialled).is_ok_and(|n| n.kind == NumberKind::Emergency)
     }
 
-    /// The best trunk that is up; the first when none is known to be.
-    fn trunk(&self, sip: &Sip) -> Option<String> {
+    /// The trunks in the order in which they are tried: those that are up, then the others; what is down for the moment may
+    /// be back before it is tried.
+    fn trunks(&self, sip: &Sip) -> Vec<String> {
         let states = sip.trunk_states();
-        let up = |t: &&String| states.iter().any(|(n, s)| n == *t && *s == TrunkState::Up);
-        self.trunks.iter().find(up).or(self.trunks.first()).cloned()
+        let up = |t: &String| states.iter().any(|(n, s)| n == t && *s == TrunkState::Up);
+        let (mut up, down): (Vec<_>, Vec<_>) = self.trunks.iter().cloned().partition(up);
+        up.extend(down);
+        up
     }
 }
 
@@ -252,7 +256,10 @@ impl Desk {
             .permit(&who, class.as_deref(), dialled, now, open)
             .map_err(NotOutside::Refused);
         let outside = permit.and_then(|permit| {
-            let trunk = dialling.trunk(sip).ok_or(NotOutside::NoTrunk)?;
+            let trunks = dialling.trunks(sip);
+            if trunks.is_empty() {
+                return Err(NotOutside::NoTrunk);
+            }
             let reserved = Reserved {
                 dialling: Arc::clone(&self.dialling),
                 id: dialling.placed(&who, &permit, now),
@@ -261,7 +268,7 @@ impl Desk {
             };
             Ok(Outside {
                 permit,
-                trunk,
+                trunks,
                 reserved,
             })
         });

@@ -100,6 +100,8 @@ pub struct Desk {
     pub dir: tempfile::TempDir,
     /// The password of 201, whose telephone is beside this machine.
     pub password: String,
+    /// The password of 202, who is rung only by name.
+    pub other_password: String,
     pub sound: Server,
 }
 
@@ -126,9 +128,12 @@ impl Desk {
         std::fs::write(dir.path().join("anteroom.toml"), config).unwrap();
         let (config, place) = Place::find(Some(dir.path()), None).unwrap();
         let store = open_store(&config, &place).unwrap();
-        let password = users::add(&store, &config, "201", "Rosa", 1, None, "test")
-            .unwrap()
-            .to_string();
+        let add = |user, name, rings| {
+            let added = users::add(&store, &config, user, name, rings, None, "test");
+            added.unwrap().to_string()
+        };
+        let password = add("201", "Rosa", 1);
+        let other_password = add("202", "Ida", 0);
         drop(store);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -147,6 +152,7 @@ impl Desk {
             runtime,
             dir,
             password,
+            other_password,
             sound,
         }
     }

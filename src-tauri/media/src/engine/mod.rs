@@ -505,13 +505,15 @@ impl Engine {
         self.ask_again(now);
         self.watch(now);
         self.report(now);
-        self.event(MediaEvent::Tick {
-            at: now,
-            // On the heap: a queue of events has room for dozens of them, empty or not.
-            rx: rx.into(),
-            tx: tx.into(),
-            rx_filled,
-        });
+        if self.tapped {
+            self.event(MediaEvent::Tick {
+                at: now,
+                // On the heap: a queue of events has room for dozens of them, empty or not.
+                rx: rx.into(),
+                tx: tx.into(),
+                rx_filled,
+            });
+        }
     }
 
     /// A microphone that has stopped is told of like a peer that sends nothing: its device may be unplugged.

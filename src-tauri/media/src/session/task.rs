@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
@@ -94,11 +95,17 @@ impl Task {
             let _ = s.rtp.writable().await;
             let _ = s.rtcp.writable().await;
         }
+        // Made once: a timer and a place among those to be notified for each packet would cost as much as its way through the
+        // kernel.
+        let stopping = Arc::clone(&self.shared);
+        let stop = stopping.stop.notified();
+        let pace = tokio::time::sleep_until(due);
+        tokio::pin!(stop, pace);
         while !self.shared.stopped.load(Ordering::Acquire) {
             tokio::select! {
                 biased;
-                () = self.shared.stop.notified() => {}
-                () = tokio::time::sleep_until(due) => {
+                () = &mut stop => break,
+                () = &mut pace => {
                     let late = Instant::now().saturating_duration_since(due);
                     if late > STALL {
                         let frames = u32::try_from(late.as_millis() / frame.as_millis()).unwrap_or(u32::MAX);
@@ -106,10 +113,10 @@ impl Task {
                         due += frame * frames;
                     }
                     due += frame;
+                    pace.as_mut().reset(due);
                     self.tick();
                 }
-                Some(s) = readable(sockets, Port::Rtp) => self.read(Port::Rtp, s, &mut buf),
-                Some(s) = readable(sockets, Port::Rtcp) => self.read(Port::Rtcp, s, &mut buf),
+                (port, s) = readable(sockets) => self.read(port, s, &mut buf),
             }
         }
         let now = self.shared.now();
@@ -170,14 +177,21 @@ impl Task {
     }
 }
 
-/// Waits for a datagram; a device's leg waits for none. None after an error, which is an earlier datagram's.
-async fn readable(sockets: Option<&Sockets>, port: Port) -> Option<&UdpSocket> {
-    let socket = match (sockets, port) {
-        (Some(s), Port::Rtp) => &s.rtp,
-        (Some(s), Port::Rtcp) => &s.rtcp,
-        (None, _) => std::future::pending().await,
+/// Waits for a datagram; a device's leg waits for none.
+async fn readable(sockets: Option<&Sockets>) -> (Port, &UdpSocket) {
+    let Some(s) = sockets else {
+        return std::future::pending().await;
     };
-    socket.readable().await.ok().map(|()| socket)
+    // An error is an earlier datagram's, and reading takes it away.
+    std::future::poll_fn(|cx| {
+        for (port, socket) in [(Port::Rtp, &s.rtp), (Port::Rtcp, &s.rtcp)] {
+            if socket.poll_recv_ready(cx).is_ready() {
+                return Poll::Ready((port, socket));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 /// IPv4 in IPv6's clothes, as a dual-stack socket gives it, compares equal to IPv4 as descriptions write it.

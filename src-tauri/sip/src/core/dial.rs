@@ -9,12 +9,14 @@ use crate::wire::{self, Hop};
 use anteroom_types::LegId;
 use anteroom_types::limits::SIP_EXTRA_HEADER_BYTES_MAX;
 use bytes::Bytes;
-use sipx_sip::{HeaderName, Message, Method, Request, Uri, rel};
+use sipx_sip::{HeaderName, Message, Method, Request, TransactionKey, Uri, rel};
 use std::collections::VecDeque;
 use std::time::Duration;
 
 /// How long a called party may ring.
 const RING: Duration = Duration::from_secs(180);
+/// How long an address may be silent while there is another: by then a datagram was sent four times.
+const UNHEARD: Duration = Duration::from_secs(4);
 /// Bytes of a request from which it should not be a datagram (RFC 3261 18.1.1, the size of the path being unknown).
 const DATAGRAM_BYTES_MAX: usize = 1_300;
 /// How long a peer that took no connection is not asked again, and how many are remembered.
@@ -155,6 +157,7 @@ impl Core {
             from_display: d.from_display.clone(),
             headers,
             assert_identity: d.assert_identity,
+            elsewhere: d.elsewhere,
         };
         let mut call = Call::new(d.leg, dialog, Phase::Outgoing(Box::new(outgoing)));
         call.auth = plan.auth;
@@ -352,9 +355,30 @@ impl Core {
         let hop = call.dialog.hop.clone();
         let key = self.send_request(r, hop, Purpose::Invite(call.leg));
         match (&mut call.phase, key) {
-            (Phase::Outgoing(o), Some(k)) => o.key = Some(k),
+            (Phase::Outgoing(o), Some(k)) => {
+                o.key = Some(k);
+                if !o.provisional && (o.elsewhere || !o.targets.is_empty()) {
+                    self.leg_timer(call.leg, LegTimer::Unheard, UNHEARD);
+                }
+            }
             _ => self.kill(call, EndWhy::TransportLost),
         }
+    }
+
+    /// Where the INVITE went is silent, and there is another address or way (RFC 3263 4.3 lets a client decide that sooner
+    /// than timer B). The transaction goes on: should it be heard of after all, [`Purpose::Forsaken`] ends it there.
+    pub(super) fn on_unheard(&mut self, call: &mut Call) {
+        let Phase::Outgoing(o) = &mut call.phase else {
+            return;
+        };
+        if o.provisional || o.cancel {
+            return;
+        }
+        let Some(key) = o.key.take() else { return };
+        if let Some(ctx) = self.clients.get_mut(&key) {
+            ctx.purpose = Purpose::Forsaken;
+        }
+        self.try_next(call, EndWhy::TransportLost);
     }
 
     pub(super) fn do_cancel(&mut self, call: &mut Call) {
@@ -371,11 +395,19 @@ impl Core {
         }
         o.cancel_sent = true;
         let reason = o.cancel_reason;
+        if self.send_cancel(&key, reason) {
+            let wait = self.t.timeout();
+            self.leg_timer(call.leg, LegTimer::Cancelled, wait);
+        }
+    }
+
+    /// Sends the CANCEL of an INVITE (RFC 3261 9.1). False when that is no more.
+    pub(super) fn send_cancel(&mut self, key: &TransactionKey, reason: CancelReason) -> bool {
         let (Some(invite), Some(ctx)) = (
-            self.tx.client_request(&key).cloned(),
-            self.clients.get(&key).cloned(),
+            self.tx.client_request(key).cloned(),
+            self.clients.get(key).cloned(),
         ) else {
-            return;
+            return false;
         };
         let mut r = Request::new(Method::Cancel, invite.uri.clone());
         let h = &mut r.headers;
@@ -399,7 +431,6 @@ impl Core {
         }
         wire::push(h, HeaderName::ContentLength, "0");
         self.send_request(r, ctx.hop, Purpose::Cancel);
-        let wait = self.t.timeout();
-        self.leg_timer(call.leg, LegTimer::Cancelled, wait);
+        true
     }
 }

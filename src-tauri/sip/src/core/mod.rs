@@ -106,6 +106,8 @@ pub(crate) enum Purpose {
     Notify,
     /// A BYE for a branch of a fork nobody wants.
     Stray,
+    /// An INVITE that was given up because nothing was heard of it: whoever answers after all is told so.
+    Forsaken,
 }
 
 #[derive(Debug, Clone)]
@@ -210,6 +212,7 @@ impl Core {
                 TimerKey::Trunk(i, timer) => self.on_trunk_timer(i, timer),
                 TimerKey::Contact(id, timer) => self.on_contact_timer(id, timer),
                 TimerKey::Subscription(id) => self.end_subscription(&id),
+                TimerKey::Forsaken(key) => self.abandon(&key),
             }
         }
     }
@@ -407,9 +410,13 @@ impl Core {
             .map(|(k, _)| k.clone())
             .collect();
         for key in keys {
-            let _ = self.tx.on_transport_error(&key);
-            self.forget(&key, false);
+            self.abandon(&key);
         }
+    }
+
+    fn abandon(&mut self, key: &TransactionKey) {
+        let _ = self.tx.on_transport_error(key);
+        self.forget(key, false);
     }
 
     fn add_call(&mut self, call: Call) {

@@ -1,9 +1,10 @@
 //! Responses to requests of ours, and their silence.
 
+use super::timers::TimerKey;
 use super::{Core, LegTimer, Purpose};
 use crate::config::Secret;
 use crate::dialog::{Call, Confirmed, Dialog, OfferBy, PendingOffer, Phase};
-use crate::event::{EndWhy, SipEvent};
+use crate::event::{CancelReason, EndWhy, SipEvent};
 use crate::wire::{self, Hop};
 use sipx_sip::{HeaderName, Message, Method, Request, Response, TransactionKey, rel, session};
 use std::time::Duration;
@@ -50,6 +51,9 @@ impl Core {
             Purpose::Ping(id) => self.on_ping(id, status >= 200),
             Purpose::Lamp(id) if matches!(status, 404 | 410 | 480..=489) => self.forget_subscription(&id),
             Purpose::Cancel | Purpose::Stray | Purpose::Notify => {}
+            Purpose::Forsaken if status >= 300 => {}
+            Purpose::Forsaken if status >= 200 => self.ack_and_bye(&request, r, &ctx.hop),
+            Purpose::Forsaken => self.cancel_forsaken(key),
             Purpose::Invite(leg) => {
                 let known = self.with_call(leg, |core, call| {
                     core.on_invite_response(call, key, &request, r, &ctx.hop);
@@ -90,6 +94,15 @@ impl Core {
                 });
             }
             _ => {}
+        }
+    }
+
+    /// It is heard of after all. One CANCEL; what comes of it, or of nothing coming, ends it (RFC 3261 9.1).
+    fn cancel_forsaken(&mut self, key: &TransactionKey) {
+        let timer = TimerKey::Forsaken(key.clone());
+        if !self.timers.is_set(&timer) && self.send_cancel(key, CancelReason::GivenUp) {
+            let wait = self.t.timeout();
+            self.set_timer(timer, wait);
         }
     }
 
@@ -148,6 +161,9 @@ impl Core {
         };
         let first = !o.provisional;
         o.provisional = true;
+        if first {
+            self.clear_leg_timer(call.leg, LegTimer::Unheard);
+        }
         if o.cancel {
             if first {
                 self.do_cancel(call);
@@ -481,7 +497,7 @@ impl Core {
             Purpose::Probe(i) => self.on_probe(i, None),
             Purpose::Ping(id) => self.on_ping_silence(id),
             Purpose::Lamp(id) => self.forget_subscription(&id),
-            Purpose::Cancel | Purpose::Stray | Purpose::Notify => {}
+            Purpose::Cancel | Purpose::Stray | Purpose::Notify | Purpose::Forsaken => {}
             Purpose::Invite(leg) => {
                 self.with_call(leg, |core, call| match &call.phase {
                     Phase::Outgoing(o) if o.key.as_ref() == Some(key) && !o.provisional => {

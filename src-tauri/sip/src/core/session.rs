@@ -82,6 +82,7 @@ impl Core {
             LegTimer::Glare => core.on_glare(call),
             LegTimer::Setup => core.on_setup(call),
             LegTimer::Cancelled => core.kill(call, EndWhy::Cancelled),
+            LegTimer::Unheard => core.on_unheard(call),
         });
     }
 

@@ -30,6 +30,9 @@ fn hop(from: usize, to: usize) -> Hop {
     }
 }
 
+/// Nobody is at this address.
+const SILENT: usize = 7;
+
 /// Something to happen.
 #[derive(Debug)]
 enum What {
@@ -90,6 +93,10 @@ struct World {
     /// Established calls are left alone.
     quiet: bool,
     sent: usize,
+    /// Whoever dials has another way.
+    elsewhere: bool,
+    /// What is dialled has two addresses, the first of which is silent.
+    silent_first: bool,
 }
 
 impl World {
@@ -117,6 +124,8 @@ impl World {
             answers: 0,
             quiet: false,
             sent: 0,
+            elsewhere: false,
+            silent_first: false,
         }
     }
 
@@ -132,6 +141,7 @@ impl World {
             .dial(DialRequest {
                 from_display: Some("Ann \"A\"".into()),
                 sdp: offer.then(|| SDP.to_owned()),
+                elsewhere: self.elsewhere,
                 ..DialRequest::new(leg, format!("sip:desk@{}", addr(1)), "ann")
             })
             .unwrap();
@@ -143,6 +153,7 @@ impl World {
     fn drain(&mut self, i: usize) {
         while let Some(output) = self.cores[i].poll() {
             match output {
+                Output::Send { hop, .. } if hop.remote == addr(SILENT) => self.sent += 1,
                 Output::Send { hop, bytes, .. } => {
                     assert_eq!(hop.remote, addr(1 - i), "sent to the right place");
                     self.sent += 1;
@@ -170,7 +181,9 @@ impl World {
                 Output::Event(e) => self.on_event(i, *e),
                 Output::Resolve { id, .. } => {
                     let now = self.now;
-                    self.cores[i].resolved(now, id, vec![hop(i, 1 - i)]);
+                    let silent = self.silent_first.then(|| hop(i, SILENT));
+                    let hops = silent.into_iter().chain([hop(i, 1 - i)]).collect();
+                    self.cores[i].resolved(now, id, hops);
                 }
             }
         }
@@ -354,6 +367,8 @@ fn calls_over_a_bad_network_always_end_once_on_both_sides_and_leave_nothing_behi
     for seed in 0..seeds() {
         let loss = [0.0, 0.05, 0.2, 0.4][seed as usize % 4];
         let mut w = World::new(seed, loss, 0.1);
+        // Then an INVITE may be given up and be heard of after all.
+        w.elsewhere = seed % 8 > 5;
         for n in 0..3 {
             let leg = w.dial(!(seed + n).is_multiple_of(3));
             if w.rng.random_bool(0.25) {
@@ -384,6 +399,36 @@ fn a_good_network_brings_every_digit_and_answer() {
             "seed {seed}: {why:?}\n{}",
             w.log.join("\n")
         );
+    }
+}
+
+#[test]
+fn a_silent_address_holds_nobody_up_when_there_is_another() {
+    for seed in 0..40 {
+        let mut w = World::new(seed, 0.0, 0.0);
+        w.silent_first = true;
+        let leg = w.dial(true);
+        let stop = Mono::from_ms(9_000);
+        w.next += 1;
+        w.queue.insert((stop, w.next), What::Cancel { leg });
+        w.run();
+        w.check(seed);
+        let log = w.log.join("\n");
+        assert_eq!(w.begun[1].len(), 1, "seed {seed}: {log}");
+        assert_ne!(w.ended[0][&leg], EndWhy::Cancelled, "seed {seed}: {log}");
+    }
+}
+
+#[test]
+fn who_has_another_way_is_told_of_silence_soon_and_who_has_none_waits() {
+    for (elsewhere, ms) in [(true, 4_000), (false, 32_000)] {
+        let mut w = World::new(1, 1.0, 0.0);
+        w.elsewhere = elsewhere;
+        let leg = w.dial(true);
+        w.run();
+        w.check(1);
+        assert_eq!(w.ended[0][&leg], EndWhy::TransportLost);
+        assert!(w.log[0].starts_with(&format!("{ms} ")), "{:?}", w.log);
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) enum LegTimer {
     Setup,
     /// No final response after CANCEL (RFC 3261 9.1).
     Cancelled,
+    /// Nothing at all was heard of where an INVITE went, and there is somewhere else to go.
+    Unheard,
 }
 
 /// Timers of a trunk.
@@ -49,6 +51,8 @@ pub(crate) enum TimerKey {
     Trunk(usize, TrunkTimer),
     Contact(ContactId, ContactTimer),
     Subscription(SubscriptionKey),
+    /// A CANCEL for an INVITE that was given up came to nothing.
+    Forsaken(TransactionKey),
 }
 
 /// See the module.
@@ -67,6 +71,10 @@ impl TimerTable {
             self.by_time.remove(&old);
         }
         self.by_time.insert(slot, key);
+    }
+
+    pub(crate) fn is_set(&self, key: &TimerKey) -> bool {
+        self.by_key.contains_key(key)
     }
 
     pub(crate) fn clear(&mut self, key: &TimerKey) {
@@ -98,6 +106,7 @@ impl TimerTable {
             LegTimer::Glare,
             LegTimer::Setup,
             LegTimer::Cancelled,
+            LegTimer::Unheard,
         ] {
             self.clear(&TimerKey::Leg(leg, t));
         }

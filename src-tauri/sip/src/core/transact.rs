@@ -46,6 +46,7 @@ impl Core {
                 self.merged.remove(&m);
             }
         } else {
+            self.timers.clear(&TimerKey::Forsaken(key.clone()));
             self.clients.remove(key);
         }
     }

@@ -105,6 +105,8 @@ pub(crate) struct Outgoing {
     /// Headers the application added.
     pub(crate) headers: Vec<(HeaderName, String)>,
     pub(crate) assert_identity: bool,
+    /// Whether whoever dials has another way when nothing is heard.
+    pub(crate) elsewhere: bool,
 }
 
 /// A REFER of theirs.
