@@ -9,7 +9,7 @@ use crate::report::Report;
 use crate::rustpbx;
 use crate::sipp::Wave;
 use crate::speech::median;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Calls at once: a wave that brings what is made once, and one twice as large.
 const FEW: usize = 50;
@@ -37,6 +37,8 @@ struct Side {
     from_the_start: Vec<f64>,
     looks: Vec<String>,
     failed: usize,
+    /// Bridged calls that a core would carry, by what as many as [`MANY`] cost.
+    calls_per_core: Vec<f64>,
 }
 
 /// The bridged half alone.
@@ -84,6 +86,11 @@ pub(crate) async fn measured(size: &Size, r: &mut Report) -> Result<(), Failure>
             "KiB",
             &side.kib_per_first_call,
         );
+        r.spread(
+            &format!("bridged_{name}_calls_per_core"),
+            "calls",
+            &side.calls_per_core,
+        );
         r.number(
             &format!("bridged_{name}_growth_kib_per_1000_calls"),
             median(&side.settled) * 1000.0,
@@ -99,14 +106,26 @@ pub(crate) async fn measured(size: &Size, r: &mut Report) -> Result<(), Failure>
         "bridged_ratio_per_call",
         median(&ours.kib_per_call) / median(&theirs.kib_per_call),
     );
+    r.number(
+        "bridged_ratio_calls_per_core",
+        median(&ours.calls_per_core) / median(&theirs.calls_per_core),
+    );
     r.set("bridged_short_calls", short);
     r.note(format!("bridged: telephone to trunk through each, PCMU in both directions. per_first_call: {FEW} calls up less a fresh process, over {FEW}; per_call: {MANY} up less those {FEW} up, over {}, which leaves out what is made once. Medians of looks every {LOOK_EVERY_MS} ms while all are up.", MANY - FEW));
     r.note(format!("bridged growth: {SHORT_PER_S} calls a second of {SHORT_MS} ms without sound, a look after every {LOOK_EVERY}; least squares over the last half of the looks, and over all."));
     Ok(())
 }
 
-/// The middle of the memory while `calls` are up.
-async fn up(office: &Office, calls: usize, side: &mut Side) -> Result<f64, Failure> {
+/// A wave while all its calls are up.
+struct Up {
+    /// The middle of the memory.
+    kib: f64,
+    /// Processor time.
+    cores: f64,
+}
+
+/// Watches `calls` calls.
+async fn up(office: &Office, calls: usize, side: &mut Side) -> Result<Up, Failure> {
     let coming = Duration::from_secs((calls / PER_S) as u64 + 4);
     let wave = Wave {
         per_s: PER_S,
@@ -116,10 +135,12 @@ async fn up(office: &Office, calls: usize, side: &mut Side) -> Result<f64, Failu
     let running = office.ends.start(wave)?;
     tokio::time::sleep(coming).await;
     let mut seen = Vec::new();
+    let (began, cpu) = (Instant::now(), office.cpu_ms()?);
     for _ in 0..WATCHED.as_millis() / u128::from(LOOK_EVERY_MS) {
         seen.push(office.resident_kib()?);
         tokio::time::sleep(Duration::from_millis(LOOK_EVERY_MS)).await;
     }
+    let cores = (office.cpu_ms()? - cpu) / 1_000.0 / began.elapsed().as_secs_f64();
     let told = running.told().await?;
     if let Some(wrong) = told.wrong {
         side.failed += 1;
@@ -128,7 +149,10 @@ async fn up(office: &Office, calls: usize, side: &mut Side) -> Result<f64, Failu
             told.setup_ms.len()
         );
     }
-    Ok(median(&seen))
+    Ok(Up {
+        kib: median(&seen),
+        cores,
+    })
 }
 
 async fn waves(office: &Office, side: &mut Side) -> Result<(), Failure> {
@@ -140,10 +164,14 @@ async fn waves(office: &Office, side: &mut Side) -> Result<(), Failure> {
     side.fresh.push(fresh);
     side.idle.push(idle);
     #[allow(clippy::cast_precision_loss, reason = "a hundred")]
-    let (first, more) = (FEW as f64, (MANY - FEW) as f64);
-    side.kib_per_first_call.push((few - fresh) / first);
-    side.kib_per_call.push((many - few) / more);
-    eprintln!("    fresh {fresh} KiB, {FEW} up {few}, idle {idle}, {MANY} up {many}");
+    let (first, more, all) = (FEW as f64, (MANY - FEW) as f64, MANY as f64);
+    side.kib_per_first_call.push((few.kib - fresh) / first);
+    side.kib_per_call.push((many.kib - few.kib) / more);
+    side.calls_per_core.push(all / many.cores.max(1e-9));
+    eprintln!(
+        "    fresh {fresh} KiB, {FEW} up {}, idle {idle}, {MANY} up {} at {:.2} cores",
+        few.kib, many.kib, many.cores
+    );
     Ok(())
 }
 

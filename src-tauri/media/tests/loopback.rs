@@ -294,3 +294,31 @@ fn a_configuration_that_cannot_work_is_refused() {
     assert!(matches!(f.offer(), Err(MediaError::Socket(_))));
     assert_eq!(f.free_ports(), free);
 }
+
+#[tokio::test]
+async fn who_wants_no_ticks_gets_none_and_hears_when_they_do_again() {
+    let f = factory(17_120..=17_123, |c| c.codecs = vec![Codec::Pcmu]);
+    let (mut a, mut b) = call(&f, &f);
+    listen(&mut a, &mut b, 100).await;
+    b.handle.want_ticks(false);
+    // One that was due at this moment may still come.
+    while tokio::time::timeout(Duration::from_millis(200), b.events.recv())
+        .await
+        .is_ok()
+    {}
+    a.handle.play(SayId(1), sine(700.0, 4_000)).unwrap();
+    b.handle.send_dtmf("7");
+    let pressed = |e: &MediaEvent| matches!(e, MediaEvent::Dtmf { digit: '7', .. });
+    while !a.other.iter().any(pressed) {
+        let e = a.events.recv().await.expect("a ended");
+        a.take(e);
+    }
+    while let Ok(e) = b.events.try_recv() {
+        assert!(!matches!(e, MediaEvent::Tick { .. }), "{e:?}");
+    }
+    b.handle.want_ticks(true);
+    b.heard.clear();
+    listen(&mut a, &mut b, 1_000).await;
+    let last = &b.heard[b.heard.len() - 8_000..];
+    assert!(tone::is_tone(last, 700.0, RATE_HZ, 0.7));
+}

@@ -179,6 +179,7 @@ impl Call {
                 return Some(DeskInput::LegEnded { leg, end });
             }
             DeskEffect::Cancel { leg, why } => {
+                self.legs.unwanted(leg);
                 let reason = if why == DropWhy::AnsweredElsewhere {
                     CancelReason::AnsweredElsewhere
                 } else {
@@ -193,6 +194,7 @@ impl Call {
                 Box::pin(self.input(Input::ConversationDone(EndReason::Completed))).await;
             }
             DeskEffect::HangUp { leg, .. } => {
+                self.legs.unwanted(leg);
                 let _ = self.shared.bye(leg);
             }
             DeskEffect::Connect(matrix) => self.connect(&matrix),
@@ -219,6 +221,7 @@ impl Call {
                 }
                 self.message = true;
                 if let Some(h) = self.media.handle() {
+                    h.want_ticks(true);
                     let _ = h.play(self.legs.say(), tone(TONE_MS, TONE_MS));
                 }
             }

@@ -212,6 +212,8 @@ impl Call {
             }
             Media::None | Media::Running { .. } => return,
         };
+        // What staff say to each other is neither recorded nor listened to.
+        handle.want_ticks(self.arrival.placed.is_none());
         self.media = Media::Running { handle, events };
         self.started = true;
         if self.arrival.placed.is_some() {

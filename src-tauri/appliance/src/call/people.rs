@@ -57,7 +57,7 @@ pub(crate) struct PersonLeg {
     /// Whether the signalling said that it was answered.
     answered: bool,
     /// A number outside, rung with somebody's leave.
-    pub(super) outside: Option<OutsideLeg>,
+    pub(super) outside: Option<Box<OutsideLeg>>,
     /// It rang us to come into this call; as what, and whose it is.
     pub(super) joins: Option<(Target, AdoptAs)>,
 }
@@ -181,6 +181,9 @@ impl Legs {
     /// Takes a leg of another call.
     pub(super) fn take_in(&mut self, leg: LegId, given: PersonLeg) {
         *lock(&given.ear) = self.heard.clone();
+        if let LegMedia::Running(h) = &given.media {
+            h.want_ticks(false);
+        }
         self.all.insert(leg, given);
     }
 
@@ -224,12 +227,14 @@ impl Legs {
         l.media = match l.media {
             LegMedia::Offered(session) => {
                 let (handle, events) = session.start();
+                handle.want_ticks(false);
                 listen(leg, Arc::clone(&l.ear), events);
                 LegMedia::Running(handle)
             }
             LegMedia::Here(cradle) => {
                 let made = lock(&cradle).take();
                 if let Some((handle, events)) = made {
+                    handle.want_ticks(false);
                     listen(leg, Arc::clone(&l.ear), events);
                     LegMedia::Running(handle)
                 } else {
@@ -239,6 +244,16 @@ impl Legs {
             running @ LegMedia::Running(_) => running,
         };
         self.all.insert(leg, l);
+    }
+
+    /// A leg is given up: should its end be on its way here already, it is not rung in another manner or by another trunk.
+    pub(super) fn unwanted(&mut self, leg: LegId) {
+        if let Some(l) = self.all.get_mut(&leg) {
+            l.rung = None;
+            if let Some(o) = &mut l.outside {
+                o.trunks.clear();
+            }
+        }
     }
 
     /// Forgets a leg whose signalling is over, and stops its media.

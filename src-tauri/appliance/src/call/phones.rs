@@ -234,7 +234,7 @@ impl Call {
                     return true;
                 }
                 // Its trunk cannot even be tried.
-                Err(Some(unsent)) => outside = unsent,
+                Err(Some(unsent)) => outside = *unsent,
                 Err(None) => return false,
             }
         }
@@ -259,7 +259,7 @@ impl Call {
         };
         tracing::warn!(trace = %self.story.trace(), ?why, "a number outside was not reached by one trunk, and is rung by another");
         self.legs.end(leg);
-        self.ring_outside(leg, outside, false).await
+        self.ring_outside(leg, *outside, false).await
     }
 
     fn offered(&self, made: Result<(MediaSession, String), MediaError>) -> Option<(MediaSession, String)> {
@@ -274,10 +274,10 @@ impl Call {
         session: MediaSession,
         outside: Option<OutsideLeg>,
         request: DialRequest,
-    ) -> Result<(), Option<OutsideLeg>> {
+    ) -> Result<(), Option<Box<OutsideLeg>>> {
         // Known before it is dialled: its events come from another task.
         self.routes.add(leg, self.mailbox.clone());
-        self.legs.add(leg, who, session).outside = outside;
+        self.legs.add(leg, who, session).outside = outside.map(Box::new);
         self.shared.sip.dial(request).map_err(|e| {
             self.warn("a telephone could not be rung", &e);
             self.legs.end(leg).and_then(|l| l.outside)

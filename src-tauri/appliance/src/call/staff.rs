@@ -27,6 +27,11 @@ impl Call {
         if host.is_none() || host == heard || !self.recording.is_on() {
             return;
         }
+        for (leg, wanted) in [(heard, false), (host, true)] {
+            if let Some(h) = leg.and_then(|l| self.legs.handle(l)) {
+                h.want_ticks(wanted);
+            }
+        }
         self.staff = host.map(|leg| {
             let now = self.shared.clock.now();
             let ear = Listening::new(

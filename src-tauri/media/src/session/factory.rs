@@ -204,6 +204,7 @@ impl MediaFactory {
             sockets: OnceLock::new(),
             stop: Notify::new(),
             stopped: AtomicBool::new(false),
+            ticks: AtomicBool::new(true),
             epoch: self.inner.epoch,
         }
     }

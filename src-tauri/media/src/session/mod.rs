@@ -299,6 +299,12 @@ impl MediaHandle {
         self.lock().engine.send_dtmf(digits);
     }
 
+    /// Whether the consumer has use for [`MediaEvent::Tick`]; it has, until it says otherwise. Without, nothing is decoded
+    /// that no other session needs, which is half of what a relayed call costs.
+    pub fn want_ticks(&self, wanted: bool) {
+        self.guard.shared.ticks.store(wanted, Ordering::Relaxed);
+    }
+
     /// Ends the session.
     pub fn stop(&self) {
         self.guard.shared.stopped.store(true, Ordering::Release);

@@ -21,6 +21,8 @@ pub(super) struct Shared {
     pub(super) sockets: OnceLock<Sockets>,
     pub(super) stop: Notify,
     pub(super) stopped: AtomicBool,
+    /// Whether the consumer wants ticks.
+    pub(super) ticks: AtomicBool,
     pub(super) epoch: std::time::Instant,
 }
 

@@ -130,7 +130,8 @@ impl Task {
 
     fn tick(&mut self) {
         let now = self.shared.now();
-        let wanted = (!self.out.tx.is_closed(), self.wanted);
+        let ticks = self.shared.ticks.load(Ordering::Relaxed) && !self.out.tx.is_closed();
+        let wanted = (ticks, self.wanted);
         let (mut outgoing, mut events, heard, listeners) = self.shared.with(|inner| {
             inner.engine.set_wanted(wanted.0, wanted.1);
             inner.tick(now);
