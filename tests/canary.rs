@@ -7,6 +7,7 @@ use anteroom_sim::{Phone, Script, Step, ring};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use support::raw::Raw;
+use support::record::Record;
 use support::{Appliance, Settings};
 
 /// What a caller's telephone tells of them.
@@ -76,7 +77,7 @@ fn data_folder_has_no_secrets(dir: &Path) {
 /// The call: a prescription, a name, a date of birth by keys, and a yes to all of it.
 async fn call(target: &str) {
     let listen = || Step::Listen {
-        quiet_ms: 900,
+        quiet_ms: 1_500,
         wait_ms_max: 25_000,
     };
     let clip = |name: &str| Step::Speak(support::clip_audio(name));
@@ -217,7 +218,29 @@ async fn what_a_caller_tells_is_in_the_record_and_nowhere_else() {
         },
     );
     call(&a.desk()).await;
-    let record = a.until_call(NUMBER, "the call has ended", |c| c.has("ended"));
+    let mut record = a.until_call(NUMBER, "the call has ended", |c| c.has("ended"));
+    // A conversation in real time may go astray on a busy machine; then the caller rings again. What must not leak is looked
+    // for after whichever it was.
+    let keys = |c: &Record| -> String {
+        c.events("dtmf")
+            .iter()
+            .filter_map(|k| k["digit"].as_str().map(str::to_owned))
+            .collect()
+    };
+    let as_planned = |c: &Record| {
+        let tasks = c.0["tasks"].to_string();
+        c.heard().join(" ").contains(SPOKEN)
+            && keys(c).contains(KEYED)
+            && tasks.contains(SPOKEN)
+            && tasks.contains("1931")
+    };
+    if !as_planned(&record) {
+        let first = record.summary()["id"].clone();
+        call(&a.desk()).await;
+        record = a.until_call(NUMBER, "the second call has ended", |c| {
+            c.has("ended") && c.summary()["id"] != first
+        });
+    }
 
     // The record has all of it, so there was something to leak.
     let story = record.story();
@@ -232,12 +255,7 @@ async fn what_a_caller_tells_is_in_the_record_and_nowhere_else() {
     if name.len() >= 6 {
         NAME.get_or_init(|| name.to_lowercase());
     }
-    let keys: Vec<_> = record
-        .events("dtmf")
-        .iter()
-        .filter_map(|k| k["digit"].as_str())
-        .collect();
-    assert!(keys.concat().contains(KEYED), "{story}");
+    assert!(keys(&record).contains(KEYED), "{story}");
     let tasks = record.0["tasks"].to_string();
     for fact in [&NUMBER[3..], "1931", SPOKEN, name] {
         assert!(

@@ -60,8 +60,8 @@ fn an_invite_without_an_offer_is_answered_with_one_and_the_caller_is_heard() {
 #[test]
 fn a_call_survives_its_hold_and_goes_on_afterwards() {
     let dir = tempfile::tempdir().unwrap();
-    // Silence on the wire ends a call after two seconds; while it is held for five it must not.
-    let a = appliance(dir.path(), "silence_timeout_ms = 2000");
+    // Silence on the wire ends a call after four seconds; while it is held for five it must not.
+    let a = appliance(dir.path(), "silence_timeout_ms = 4000");
     Sipp::start(dir.path(), "hold", a.sip, QUESTION, &["-m", "1"]).succeeds();
     let call = a.until_call("+441632960202", "the call has ended", |c| c.has("ended"));
     assert_eq!(call.summary()["ended"], "caller_hung_up", "{}", call.story());
@@ -218,7 +218,7 @@ fn callers_over_tcp_are_served() {
     let dir = tempfile::tempdir().unwrap();
     let a = appliance(dir.path(), "");
     let calls = CALLERS.to_string();
-    let args = ["-t", "t1", "-m", &calls, "-l", &calls, "-d", "14000"];
+    let args = ["-t", "t1", "-m", &calls, "-l", &calls, "-d", "32000"];
     Sipp::start(dir.path(), "uac_audio", a.sip_tcp, QUESTION, &args).succeeds();
     let calls = all_ended(&a, CALLERS);
     assert!(calls.iter().all(|c| c["ended"] == "caller_hung_up"), "{calls:?}");

@@ -297,7 +297,7 @@ fn a_configuration_that_cannot_work_is_refused() {
 
 #[tokio::test]
 async fn who_wants_no_ticks_gets_none_and_hears_when_they_do_again() {
-    let f = factory(17_120..=17_123, |c| c.codecs = vec![Codec::Pcmu]);
+    let f = factory(17_130..=17_133, |c| c.codecs = vec![Codec::Pcmu]);
     let (mut a, mut b) = call(&f, &f);
     listen(&mut a, &mut b, 100).await;
     b.handle.want_ticks(false);

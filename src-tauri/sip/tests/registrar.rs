@@ -353,7 +353,8 @@ async fn the_sixth_guess_meets_silence_and_a_registered_telephone_is_unharmed() 
         });
         let m = bad.request("REGISTER", "202", "202", &extra.unwrap_or_default(), "");
         bad.send(&m).await;
-        if let Some(a) = bad.recv_within(300).await {
+        // An answer that is due may be late; the silence afterwards is looked at for a moment.
+        if let Some(a) = bad.recv_within(if answered < 5 { 5_000 } else { 300 }).await {
             answered += 1;
             bad.nonce = Some(param(header(&a, "WWW-Authenticate").unwrap(), "nonce").to_owned());
             bad.nc = 0;
@@ -399,6 +400,7 @@ async fn who_guesses_at_a_trunks_address_is_banned_and_the_trunk_is_not() {
     });
     let r = running(cfg).await;
     let mut bad = Phone::udp(r.addr(Transport::Udp)).await;
+    let mut answered = 0;
     for _ in 0..8 {
         let login = Login {
             password: "guess".into(),
@@ -412,7 +414,8 @@ async fn who_guesses_at_a_trunks_address_is_banned_and_the_trunk_is_not() {
         });
         let m = bad.request("REGISTER", "202", "202", &extra, "");
         bad.send(&m).await;
-        if let Some(a) = bad.recv_within(100).await {
+        if let Some(a) = bad.recv_within(if answered < 5 { 5_000 } else { 100 }).await {
+            answered += 1;
             bad.nonce = Some(param(header(&a, "WWW-Authenticate").unwrap(), "nonce").to_owned());
         }
     }
@@ -447,7 +450,10 @@ async fn names_asked_for_in_a_row_get_five_answers_whether_they_exist_or_not() {
         let name = name.to_string();
         let m = p.request("REGISTER", &name, &name, "", "");
         p.send(&m).await;
-        if p.recv_within(100).await.is_some() {
+        if p.recv_within(if answered.len() < 5 { 5_000 } else { 100 })
+            .await
+            .is_some()
+        {
             answered.push(name);
         }
     }

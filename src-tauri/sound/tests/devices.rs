@@ -96,7 +96,7 @@ fn tones_go_both_ways_through_devices_of_any_rate_and_nothing_is_open_between_ca
         "{known:?}"
     );
     let ear = server.record("desk_ear");
-    server.say("desk_mic", &sine(620.0, 48_000, 60, 0.3));
+    server.say("desk_mic", &sine(620.0, 48_000, 200, 0.3));
     let (headset, told) = start(chosen(RAW));
     let line = Hum::new(440.0);
     let began = Instant::now();
@@ -153,8 +153,8 @@ fn what_is_unplugged_in_mid_call_is_replaced_and_told_and_comes_back_for_the_nex
     server.pactl(&["set-default-source", "built_in_mic"]);
     let ear = server.plug_speaker("desk_ear", "Ear", 48_000);
     let mic = server.plug_microphone("desk_mic", "Mic", 48_000);
-    server.say("desk_mic", &sine(620.0, 48_000, 60, 0.3));
-    server.say("built_in_mic", &sine(880.0, 48_000, 60, 0.3));
+    server.say("desk_mic", &sine(620.0, 48_000, 200, 0.3));
+    server.say("built_in_mic", &sine(880.0, 48_000, 200, 0.3));
     let own = server.record("desk_ear");
     let other = server.record("built_in");
     let (headset, told) = start(chosen(RAW));

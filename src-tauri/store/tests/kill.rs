@@ -11,6 +11,8 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 fn byte(at: u64) -> u8 {
@@ -81,12 +83,15 @@ fn kill_at_random_moments_loses_nothing_acknowledged() {
             .spawn()
             .unwrap();
         let output = BufReader::new(child.stdout.take().unwrap());
+        let told = Arc::new(AtomicBool::new(false));
+        let begun = Arc::clone(&told);
         let reader = std::thread::spawn(move || {
             let (mut events, mut recorded) = (Vec::new(), HashMap::new());
             for line in output.lines().map_while(Result::ok) {
                 let mut words = line.split(' ');
                 match (words.next(), words.next(), words.next()) {
                     (Some("event"), Some(id), Some(seq)) => {
+                        begun.store(true, Ordering::Relaxed);
                         events.push((id.parse::<CallId>().unwrap(), seq.parse::<u32>().unwrap()));
                     }
                     (Some("recorded"), Some(id), Some(bytes)) => {
@@ -97,7 +102,12 @@ fn kill_at_random_moments_loses_nothing_acknowledged() {
             }
             (events, recorded)
         });
-        // From before the database is open to well into the writing.
+        // From before the database is open to well into the writing; every second time it is begun for certain, however long
+        // this machine takes to start a process.
+        let patience = Instant::now() + Duration::from_secs(60);
+        while round % 2 == 1 && !told.load(Ordering::Relaxed) && Instant::now() < patience {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let until = Instant::now() + Duration::from_millis(rng.random_range(0..600));
         while Instant::now() < until {
             std::thread::yield_now();

@@ -88,7 +88,7 @@ pub fn purity(audio: &[i16], hz: f32, rate: u32) -> f32 {
 }
 
 pub fn tone(hz: f32) -> Vec<i16> {
-    (0..48_000 * 60)
+    (0..48_000 * 300)
         .map(|n| ((std::f32::consts::TAU * hz * n as f32 / 48_000.0).sin() * 9_000.0) as i16)
         .collect()
 }
