@@ -2,6 +2,7 @@
 
 mod support;
 
+use serde_json::json;
 use support::baresip::{Baresip, OPUS, PCMU};
 use support::{Appliance, Settings};
 
@@ -80,4 +81,54 @@ fn a_caller_who_asks_for_a_person_and_hangs_up_makes_one_task() {
     let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
     a.stop();
     assert_eq!(call.events("task_created").len(), 1, "{}", call.story());
+}
+
+#[test]
+fn nothing_is_kept_while_a_payment_card_is_read_out() {
+    let dir = tempfile::tempdir().unwrap();
+    support::approve_answers(dir.path());
+    let password = support::add(dir.path(), "201", &[]);
+    let settings = Settings {
+        brief: true,
+        ..Settings::default()
+    };
+    let a = Appliance::start_with(dir.path(), settings);
+    let desk = Baresip::at_desk(dir.path(), "201", &password, &a.sip.to_string(), PCMU);
+    let mut caller = Baresip::start(dir.path(), "caller", PCMU);
+    caller.ring(&a.desk());
+    caller.listen(0);
+    caller.speak("call-unseen-speaker-2.wav");
+    desk.until_it_says("Call established");
+    let heard = |c: &support::record::Record| c.heard().len();
+    let before = heard(&a.call_from("caller").unwrap());
+    caller.speak("call-prescription-1.wav");
+    let call = a.until_call("caller", "the caller is transcribed", |c| heard(c) > before);
+    let path = format!("/api/v1/calls/{}/desk", call.summary()["id"].as_str().unwrap());
+    let order = |command: &str| a.order(&path, &json!({ "command": command })).status;
+
+    assert_eq!(order("pause_recording"), 200);
+    let paused = heard(&a.call_from("caller").unwrap());
+    for key in ['4', '9'] {
+        caller.press(&key.to_string());
+        desk.until_it_got_key(key);
+    }
+    caller.speak("call-reschedule-2.wav");
+    let seconds = u32::try_from(desk.heard().len() / 8_000).unwrap();
+    desk.until_it_has_heard(seconds + 8);
+    assert_eq!(heard(&a.call_from("caller").unwrap()), paused, "{}", call.story());
+
+    assert_eq!(order("resume_recording"), 200);
+    caller.speak("call-prescription-1.wav");
+    a.until_call("caller", "the caller is transcribed again", |c| heard(c) > paused);
+    caller.command("hangup");
+    let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
+    // Afterwards there is nobody who could pause it.
+    assert_eq!(order("pause_recording"), 404);
+    desk.hang_up();
+    caller.hang_up();
+    a.stop();
+    let story = call.story();
+    let on: Vec<_> = call.events("recording").iter().map(|r| r["on"] == true).collect();
+    assert_eq!(on, [true, false, true], "{story}");
+    assert!(!call.has("dtmf"), "{story}");
 }

@@ -239,8 +239,17 @@ fn a_telephone_switches_the_machine_off_and_on_and_is_told_so() {
         here.sound().iter().filter(|s| **s).count() * 20 > 1_000,
         "words were heard"
     );
+    // It stays as it was switched when the machine starts again.
+    here.dial(&format!("sip:*90@{sip}"));
+    support::eventually("the switch is thrown", || {
+        (a.api("/api/v1/automation")["on"] == false).then_some(())
+    });
     here.hang_up();
     a.stop();
+    let again = Appliance::start_with(dir.path(), brief());
+    let kept = again.api("/api/v1/automation");
+    assert_eq!((&kept["on"], &kept["by"]), (&json!(false), &json!("201")));
+    again.stop();
 }
 
 #[test]

@@ -112,6 +112,9 @@ fn a_caller_whom_nobody_answers_leaves_a_message_and_the_lamps_tell_of_it() {
     assert!(was(&call, "message_kept"), "{story}");
     assert_eq!(tasks(&call), ["voicemail"], "{story}");
     assert!(!call.0["recording"].is_null(), "{story}");
+    // Nobody was told that more than the message is kept.
+    let on: Vec<_> = call.events("recording").iter().map(|r| r["on"] == true).collect();
+    assert_eq!(on, [true, false], "{story}");
     // What was said is its transcript.
     assert!(call.heard()[0].contains("date of birth"), "{story}");
     // A telephone of the desk that registers is told that a message waits.

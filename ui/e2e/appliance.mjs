@@ -109,6 +109,15 @@ const way = () =>
     return [stats.find((s) => s.id === sent.codecId)?.mimeType, stats.find((s) => s.id === pair?.localCandidateId)?.candidateType];
   });
 
+/** A key pressed here is one at the caller's telephone. */
+async function keyArrives() {
+  await page.keyboard.press('d');
+  await button('7').waitFor();
+  await page.keyboard.press('7');
+  await eventually('the key arrives', async () => /(?:dtmf|event)[^\n]*'?7'?/i.test(caller.log()) || 'not yet');
+  await page.keyboard.press('Escape');
+}
+
 let room = null;
 let caller = null;
 let calls = 0;
@@ -151,10 +160,7 @@ const steps = {
   },
 
   async 'keys reach the caller’s telephone'() {
-    await page.keyboard.press('d');
-    await page.keyboard.press('7');
-    await eventually('the key arrives', async () => /(?:dtmf|event)[^\n]*'?7'?/i.test(caller.log()) || 'not yet');
-    await page.keyboard.press('Escape');
+    await keyArrives();
   },
 
   async 'new paths for the sound in mid-call'() {
@@ -202,6 +208,7 @@ const steps = {
     await shown('Talking');
     await bothHear();
     await becomes('the codec', async () => (await way())[0], 'audio/PCMU');
+    await keyArrives();
     await page.keyboard.press('h');
     await Promise.all([handsetHears(false), callerHears(false)]);
     await page.keyboard.press('h');
@@ -219,6 +226,7 @@ const steps = {
     await shown('Talking');
     await bothHear();
     await becomes('the way', async () => (await way())[1], 'relay');
+    await keyArrives();
     await page.keyboard.press('h');
     await Promise.all([handsetHears(false), callerHears(false)]);
     await page.keyboard.press('h');

@@ -528,6 +528,7 @@ mod tests {
             brief: None,
             legs: vec![],
             listeners: vec![],
+            recording_paused: false,
         };
         let mut b = board();
         assert!(b.set_desk(desk(1)).is_none(), "there is no such call yet");

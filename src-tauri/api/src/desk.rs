@@ -208,6 +208,11 @@ pub enum DeskCommand {
     HangUp,
     /// Takes a call that rings at others. Needs no leg.
     Pickup,
+    /// Keeps nothing of what is said and keyed from now on, for instance while a payment card is read out. It ends by itself when
+    /// the talk does.
+    PauseRecording,
+    /// Goes on recording and transcribing.
+    ResumeRecording,
 }
 
 /// A command as text is personal data: the note and the number are the caller's affair.
@@ -241,6 +246,8 @@ impl DeskCommand {
             Self::Callback { .. } => "callback",
             Self::HangUp => "hang_up",
             Self::Pickup => "pickup",
+            Self::PauseRecording => "pause_recording",
+            Self::ResumeRecording => "resume_recording",
         }
     }
 
@@ -463,6 +470,9 @@ pub struct CallDesk {
     pub legs: Vec<DeskLeg>,
     /// Users who listen or whisper, where policy lets staff see it.
     pub listeners: Vec<String>,
+    /// Whether recording and transcription are paused, for instance while a payment card is read out.
+    #[serde(default)]
+    pub recording_paused: bool,
 }
 
 #[cfg(test)]

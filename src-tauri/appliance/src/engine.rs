@@ -6,7 +6,7 @@ use crate::call::{Arrival, Call, LEG_EVENTS_MAX, Placed, ToCall};
 use crate::clinic::Clinic;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::desk::{Desk, Dialling, IceServers, People};
+use crate::desk::{Desk, Dialling, IceServers, People, Switch};
 use crate::desktop::DesktopLegs;
 use crate::metrics::Metrics;
 use crate::place::Place;
@@ -116,7 +116,11 @@ impl Engine {
         let mut dialling = Dialling::new(&config);
         dialling.restore(&store, clock.wall())?;
         let ice = IceServers::load(&config.desk)?;
-        let desk = Desk::new(people, dialling, ice, &config.desk);
+        let switch = Switch::restore(&store)?;
+        if !switch.on {
+            tracing::warn!("automation is off since before the start: calls go to the desk");
+        }
+        let desk = Desk::new(people, dialling, ice, &config.desk, switch);
         let sip_addrs = sip
             .local_addrs()
             .into_iter()
@@ -246,10 +250,8 @@ impl Engine {
                 | SipEvent::Refer { leg, .. }
                 | SipEvent::Ended { leg, .. } => {
                     let to = lock(&self.shared.routes).get(&leg).cloned();
-                    if let Some(to) = to
-                        && to.try_send(ToCall::Sip(leg, event)).is_err()
-                    {
-                        tracing::warn!(leg = %leg, "a leg sends events faster than its call can take them");
+                    if let Some(to) = to {
+                        ToCall::pass(&to, leg, event);
                     }
                 }
             }

@@ -6,6 +6,7 @@
 //! effects come out. No text generator is in it: what is said is an approved entry's answer, a script of the
 //! clinic's policy, or a read-back of what the caller gave.
 
+pub mod card;
 pub mod conversation;
 mod data;
 pub mod details;

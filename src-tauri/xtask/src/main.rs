@@ -56,14 +56,14 @@ fn main() {
     }
 }
 
-/// Sets up, builds the command line and hands over to it.
 /// The demo with somebody at the desk: a browser and a telephone, which are set up as well.
-fn demo(rest: &[String]) -> Result<(), Fail> {
+pub(crate) fn demo(rest: &[String]) -> Result<(), Fail> {
     setup::for_demo()?;
     let desk = ["--desk".to_owned(), "node ui/demo/desk.mjs".to_owned()];
     anteroom("demo", &[rest, &desk].concat())
 }
 
+/// Builds the command line and hands over to it.
 fn anteroom(sub: &str, rest: &[String]) -> Result<(), Fail> {
     say("building anteroom (the first build takes some minutes; whisper.cpp is part of it)");
     Cmd::new(run::build(&["--bin", "anteroom"])?)

@@ -11,7 +11,11 @@ const PARTS: &[Part] = &[
     ("deny", "licences, bans and sources of dependencies", deny),
     ("ui", "the page: types, lint, unit tests", ui),
     ("doc", "rustdoc", doc),
-    ("e2e", "the page, its tasks and the handset in real browsers", e2e),
+    (
+        "e2e",
+        "the page, its tasks and the handset in real browsers; the demo",
+        e2e,
+    ),
     ("fuzz", "fuzz targets, a minute each", fuzz),
     ("rust", "every Rust test", rust),
     (
@@ -120,21 +124,27 @@ fn e2e() -> Result<(), Fail> {
     in_browsers("appliance", |c| {
         c.env("ANTEROOM_BIN", &anteroom)
             .env("ANTEROOM_MODELS", setup::models_dir())
+    })?;
+    // The main job, with a browser and a telephone at the desk.
+    let demo = ["--once".to_owned(), "--json".to_owned()];
+    twice("the demo", || crate::demo(&demo))
+}
+
+fn in_browsers(test: &str, with: impl Fn(Cmd) -> Cmd) -> Result<(), Fail> {
+    let script = format!("e2e/{test}.mjs");
+    twice(&script, || {
+        with(Cmd::new("node").arg(&script).dir(root().join("ui"))).run()
     })
 }
 
-/// Browsers, sound and a telephone in real time on a shared machine: one more try, and the first is told, not hidden; the
+/// Browsers, sound and telephones in real time on a shared machine: one more try, and the first is told, not hidden; the
 /// same that nextest gives the Rust tests of that kind.
-fn in_browsers(test: &str, with: impl Fn(Cmd) -> Cmd) -> Result<(), Fail> {
-    let script = format!("e2e/{test}.mjs");
-    let go = || with(Cmd::new("node").arg(&script).dir(root().join("ui"))).run();
+fn twice(what: &str, go: impl Fn() -> Result<(), Fail>) -> Result<(), Fail> {
     let Err(first) = go() else { return Ok(()) };
-    say(&format!(
-        "FLAKY? {script} failed, and is tried once more: {first}"
-    ));
+    say(&format!("FLAKY? {what} failed, and is tried once more: {first}"));
     go()?;
     say(&format!(
-        "FLAKY {script}: it failed once, see above, and passed at the second try"
+        "FLAKY {what}: it failed once, see above, and passed at the second try"
     ));
     Ok(())
 }

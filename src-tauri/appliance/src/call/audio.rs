@@ -2,23 +2,29 @@
 
 use super::{Call, seconds};
 use anteroom_call::Input;
-use anteroom_call::desk::DeskInput;
+use anteroom_call::desk::{DeskInput, Whereabouts};
 use anteroom_media::MediaEvent;
 use anteroom_reception::conversation::ConvEvent;
 use anteroom_reception::turn::TurnEvent;
+use anteroom_types::audio::SILENCE;
 use anteroom_types::{EventKind, Mono, Pii, SayId};
 
 impl Call {
     pub(super) async fn media(&mut self, event: MediaEvent) {
         match event {
             MediaEvent::Tick { at, rx, tx, .. } => {
-                self.recording.frame(&rx, &tx);
+                let (rx, tx) = if self.private {
+                    (&SILENCE, &SILENCE)
+                } else {
+                    (&*rx, &*tx)
+                };
+                self.recording.frame(rx, tx);
                 // What staff say to each other is not listened to.
                 if self.arrival.placed.is_some() {
                     return;
                 }
                 let mut effects = Vec::new();
-                self.listening.frame(&rx, at, &mut effects);
+                self.listening.frame(rx, at, &mut effects);
                 self.turn_effects(effects).await;
             }
             MediaEvent::PlayStarted { id, at } => self.play_started(id, at).await,
@@ -84,11 +90,11 @@ impl Call {
     }
 
     pub(super) async fn key(&mut self, digit: char) {
-        self.story
-            .tell(EventKind::Dtmf {
-                digit: Pii::from(digit.to_string()),
-            })
-            .await;
+        // What a caller keys while they talk to staff is between them: it may be a payment card.
+        if !matches!(self.desk.view().is, Whereabouts::Talking { .. }) {
+            let digit = Pii::from(digit.to_string());
+            self.story.tell(EventKind::Dtmf { digit }).await;
+        }
         self.desk(DeskInput::Key { leg: self.leg, digit }).await;
         self.turn_event(TurnEvent::Dtmf).await;
         self.converse(ConvEvent::Dtmf { digit }).await;

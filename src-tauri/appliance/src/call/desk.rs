@@ -5,7 +5,7 @@ use super::people::Voiced;
 use super::placing::is_told;
 use anteroom_call::Input;
 use anteroom_call::desk::{
-    Attending, Briefing, By, Command, ControlError, DeskEffect, DeskInput, DropWhy, Fact, HandOver,
+    Attendee, Attending, Briefing, By, Command, ControlError, DeskEffect, DeskInput, DropWhy, Fact, HandOver,
     ReferStatus, Supervision, TaskWhy,
 };
 use anteroom_call::leg::LegEnd;
@@ -70,6 +70,49 @@ impl Call {
             self.given = (note, giver);
         }
         self.order(&by, command).await.map(|()| None)
+    }
+
+    /// Staff pause what is kept of the call, or go on. Whoever talks in it may; `by` nobody in particular is whoever does.
+    pub(super) async fn private(&mut self, by: Option<By>, on: bool) -> Result<(), ControlError> {
+        let by = self.whoever(by);
+        let talks = |a: &Attendee| {
+            a.is == Attending::Talks
+                && match &by {
+                    By::Person(p) => a.target.who == *p,
+                    By::Leg(l) => a.leg == *l,
+                }
+        };
+        if !self.desk.attendees().iter().any(talks) {
+            return Err(ControlError::NotInCall);
+        }
+        if !on {
+            self.keep_again().await;
+        } else if !std::mem::replace(&mut self.private, true) && self.recording.is_on() {
+            self.story.tell(EventKind::Recording { on: false }).await;
+        }
+        self.show_desk();
+        Ok(())
+    }
+
+    /// What is said is kept again, where it was paused.
+    async fn keep_again(&mut self) {
+        if std::mem::take(&mut self.private) && self.recording.is_on() {
+            self.story.tell(EventKind::Recording { on: true }).await;
+        }
+    }
+
+    async fn stop_recording(&mut self) {
+        self.recording.finish().await;
+        self.story.tell(EventKind::Recording { on: false }).await;
+    }
+
+    /// The recording cannot go on. Who leaves a message is not told that it was kept.
+    pub(super) async fn recording_lost(&mut self) {
+        self.message_alone = false;
+        self.stop_recording().await;
+        if std::mem::take(&mut self.message) {
+            self.desk(DeskInput::RecordingFailed).await;
+        }
     }
 
     /// Nobody in particular acts as whoever has the call.
@@ -202,6 +245,8 @@ impl Call {
                 self.links.clear();
                 self.hears.clear();
                 self.staff_is_heard = false;
+                // Whoever paused it is gone.
+                self.keep_again().await;
             }
             DeskEffect::Play { leg, play, source } => self.play(leg, play, source),
             DeskEffect::StopPlaying { leg } => self.stop_playing(leg),
@@ -218,6 +263,7 @@ impl Call {
                         return Some(DeskInput::RecordingFailed);
                     }
                     self.story.tell(EventKind::Recording { on: true }).await;
+                    self.message_alone = true;
                 }
                 self.message = true;
                 if let Some(h) = self.media.handle() {
@@ -227,6 +273,10 @@ impl Call {
             }
             DeskEffect::StopRecording { keep } => {
                 self.message = false;
+                // Nobody was told that more than the message is kept.
+                if std::mem::take(&mut self.message_alone) {
+                    self.stop_recording().await;
+                }
                 if keep {
                     self.tell_desk(DeskFact::MessageKept, None, None).await;
                 }

@@ -152,7 +152,7 @@ impl Call {
             // For a leg that went elsewhere.
             ToCall::Sip(leg, e) => {
                 if let Some(there) = self.moved.get(&leg) {
-                    let _ = there.try_send(ToCall::Sip(leg, e));
+                    ToCall::pass(there, leg, e);
                 }
             }
             ToCall::Joins { arrival, .. } => {
@@ -172,7 +172,7 @@ impl Call {
                 let _ = self.shared.bye(leg);
             }
             // Nobody waits for an answer to these, or its absence says enough.
-            ToCall::Given { .. } | ToCall::Order { .. } | ToCall::Queue(_) => {}
+            ToCall::Given { .. } | ToCall::Order { .. } | ToCall::Private { .. } | ToCall::Queue(_) => {}
         }
     }
 

@@ -2,11 +2,13 @@
 
 use crate::engine::Shared;
 use crate::ring::AudioRing;
+use anteroom_reception::card::without_cards;
 use anteroom_reception::turn::{SegmentId, TurnConfig, TurnEffect, TurnEvent, TurnTaker};
 use anteroom_speech::recogniser::{CancelFlag, Job, JobKind, RecogniseError, Transcript};
 use anteroom_speech::vad::VadStream;
 use anteroom_types::audio::{Frame, SILENCE, ms_to_samples};
-use anteroom_types::{Mono, RATE_HZ, TraceId};
+use anteroom_types::{Mono, Pii, Purpose, RATE_HZ, TraceId};
+use std::borrow::Cow;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -254,7 +256,15 @@ impl Listening {
     pub(super) async fn recognised(&mut self) -> Recognised {
         loop {
             match self.jobs.join_next().await {
-                Some(Ok(r)) => return r,
+                Some(Ok(mut r)) => {
+                    // Before anything keeps it, shows it or decides by it.
+                    if let Ok(t) = &mut r.result
+                        && let Cow::Owned(without) = without_cards(t.text.open(Purpose::Conversation))
+                    {
+                        t.text = Pii::from(without);
+                    }
+                    return r;
+                }
                 // A recognition that panicked is an error of the recogniser; its turn has a watchdog.
                 Some(Err(e)) => {
                     tracing::error!(trace = %self.trace, panicked = e.is_panic(), "a recognition was lost")

@@ -79,6 +79,12 @@ pub(crate) enum ToCall {
         /// The task that was made, if one was.
         reply: oneshot::Sender<Result<Option<TaskId>, ControlError>>,
     },
+    /// Staff pause what is kept of the call, or go on keeping it.
+    Private {
+        by: Option<By>,
+        on: bool,
+        reply: oneshot::Sender<Result<Option<TaskId>, ControlError>>,
+    },
     /// The queue has something to tell.
     Queue(QueueEffect),
     /// A telephone of ours rang us to come into it.
@@ -91,6 +97,20 @@ pub(crate) enum ToCall {
     Surrender { leg: LegId, asked: Asked },
     /// What came of asking.
     Given { asked: Asked, given: Given },
+}
+
+impl ToCall {
+    /// Tells a call what happened to a leg of it. A call that is behind loses what can be lost; never that a leg has ended: it
+    /// would wait for that for ever.
+    pub(crate) fn pass(to: &mpsc::Sender<Self>, leg: LegId, event: SipEvent) {
+        if let Err(mpsc::error::TrySendError::Full(event)) = to.try_send(Self::Sip(leg, event)) {
+            tracing::warn!(leg = %leg, "a leg sends events faster than its call can take them");
+            if matches!(event, Self::Sip(_, SipEvent::Ended { .. })) {
+                let to = to.clone();
+                tokio::spawn(async move { to.send(event).await.is_ok() });
+            }
+        }
+    }
 }
 
 /// What is known of a call when it comes in.
@@ -195,8 +215,11 @@ pub(crate) struct Call {
     caller_gone: bool,
     /// Whether a task was made of this call.
     task_made: bool,
-    /// Whether a message is being recorded.
+    /// Whether a message is being recorded, and whether the recording began for it.
     message: bool,
+    message_alone: bool,
+    /// Whether nothing of the call is kept for the moment: a payment card is read out.
+    private: bool,
     switch: watch::Receiver<Switch>,
     routes: Routes,
     mailbox: mpsc::Sender<ToCall>,
@@ -263,6 +286,8 @@ impl Call {
             caller_gone: false,
             task_made: false,
             message: false,
+            message_alone: false,
+            private: false,
             switch: shared.desk.watch(),
             routes: Routes::new(Arc::clone(&shared)),
             mailbox,
@@ -347,6 +372,10 @@ impl Call {
                     let done = self.ordered(by, command, note, due).await;
                     let _ = reply.send(done);
                 }
+                ToCall::Private { by, on, reply } => {
+                    let done = self.private(by, on).await;
+                    let _ = reply.send(done.map(|()| None));
+                }
                 ToCall::Queue(told) => self.queue_told(told).await,
                 ToCall::Joins { arrival, target, what } => self.joins(*arrival, target, what).await,
                 ToCall::Surrender { leg, asked } => self.surrender(leg, asked).await,
@@ -373,6 +402,7 @@ impl Call {
             }
             Some(found) = self.lookups.join_next() => self.found(found.ok()).await,
             Ok(()) = self.health.changed() => self.health_changed().await,
+            () = self.recording.lost() => self.recording_lost().await,
             () = timer => self.tick().await,
         }
     }
@@ -381,7 +411,7 @@ impl Call {
         self.input(Input::Tick).await;
         self.desk(DeskInput::Tick).await;
         self.staff_tick().await;
-        self.end_leaves();
+        self.end_leaves().await;
         if self.machine.is_up() {
             self.turn_event(TurnEvent::Tick).await;
             self.converse(ConvEvent::Tick).await;
@@ -399,6 +429,37 @@ impl Media {
             Self::Running { handle, .. } => Some(handle),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_that_is_behind_hears_of_the_end_of_its_legs_all_the_same() {
+        let (to, mut calls) = mpsc::channel(1);
+        let leg = LegId::from_u128(1);
+        for digit in ['1', '2'] {
+            ToCall::pass(
+                &to,
+                leg,
+                SipEvent::Dtmf {
+                    leg,
+                    digit,
+                    duration_ms: 100,
+                },
+            );
+        }
+        let why = anteroom_sip::EndWhy::Bye;
+        ToCall::pass(&to, leg, SipEvent::Ended { leg, why });
+        drop(to);
+        let mut told = Vec::new();
+        while let Some(ToCall::Sip(_, event)) = calls.recv().await {
+            told.push(format!("{event:?}"));
+        }
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[1].starts_with("Ended"), "{told:?}");
     }
 }
 

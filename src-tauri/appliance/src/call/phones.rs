@@ -285,10 +285,14 @@ impl Call {
     }
 
     /// Ends calls outside whose leave is over.
-    pub(super) fn end_leaves(&mut self) {
+    pub(super) async fn end_leaves(&mut self) {
         let now = self.shared.clock.now();
         while let Some((_, leg)) = self.legs.next_end().filter(|(until, _)| *until <= now) {
             tracing::warn!(trace = %self.story.trace(), "a call outside has come to its limit");
+            // A caller who was given to that number has not hung up: they are told, and somebody else is rung for them.
+            if self.arrival.placed.is_none() {
+                self.desk(DeskInput::LegMediaLost { leg }).await;
+            }
             let _ = self.shared.bye(leg);
             if let Some(l) = self.legs.all.get_mut(&leg) {
                 l.outside = None;
@@ -299,7 +303,7 @@ impl Call {
     /// What the signalling of a person's leg tells.
     pub(super) async fn person_sip(&mut self, leg: LegId, event: SipEvent) {
         if let Some(to) = self.moved.get(&leg) {
-            let _ = to.try_send(ToCall::Sip(leg, event));
+            ToCall::pass(to, leg, event);
             return;
         }
         match event {

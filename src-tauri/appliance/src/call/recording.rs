@@ -22,11 +22,15 @@ enum State {
     },
 }
 
+/// What the thread tells when it cannot go on.
+type Broken = tokio::sync::oneshot::Receiver<()>;
+
 pub(super) struct Recording {
     shared: Arc<Shared>,
     call: CallId,
     trace: TraceId,
     state: State,
+    broken: Option<Broken>,
     dropped: u64,
 }
 
@@ -37,6 +41,7 @@ impl Recording {
             call,
             trace,
             state: State::Off,
+            broken: None,
             dropped: 0,
         }
     }
@@ -54,6 +59,7 @@ impl Recording {
             }
         };
         let (frames, queue) = sync_channel::<Box<(Frame, Frame)>>(QUEUE_FRAMES_MAX);
+        let (tell, broken) = tokio::sync::oneshot::channel();
         let (store, call, trace) = (self.shared.store.clone(), self.call, self.trace);
         let thread = tokio::task::spawn_blocking(move || {
             let written = (|| {
@@ -68,10 +74,24 @@ impl Recording {
             })();
             if let Err(e) = written {
                 tracing::error!(trace = %trace, error = %anteroom_types::error::chain(&e), "the recording is incomplete");
+                let _ = tell.send(());
             }
         });
         self.state = State::On { frames, thread };
+        self.broken = Some(broken);
         true
+    }
+
+    /// The recording cannot go on: the disk is full, or gone. Pends while it can, and when there is none; cancel-safe.
+    pub(super) async fn lost(&mut self) {
+        if let Some(broken) = &mut self.broken {
+            let told = broken.await;
+            self.broken = None;
+            if told.is_ok() {
+                return;
+            }
+        }
+        std::future::pending().await
     }
 
     /// Whether it is being recorded.
@@ -90,6 +110,7 @@ impl Recording {
 
     /// Ends it and waits until it is on disk.
     pub(super) async fn finish(&mut self) {
+        self.broken = None;
         if let State::On { frames, thread } = std::mem::replace(&mut self.state, State::Off) {
             drop(frames);
             if let Err(e) = thread.await {

@@ -49,7 +49,11 @@ impl Call {
             return;
         };
         // What the caller cannot hear is not for their record.
-        let heard = if self.staff_is_heard { rx } else { &SILENCE };
+        let heard = if self.staff_is_heard && !self.private {
+            rx
+        } else {
+            &SILENCE
+        };
         let mut effects = Vec::new();
         ear.frame(heard, at, &mut effects);
         self.staff_effects(effects).await;

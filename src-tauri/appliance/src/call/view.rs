@@ -47,6 +47,7 @@ impl Call {
             brief: self.brief(&seen),
             legs: self.shown_legs(&seen.attendees),
             listeners,
+            recording_paused: self.private,
         };
         self.shared.screens.desk(view);
     }

@@ -35,7 +35,9 @@ impl Engine {
             Dialled::Outside(outside) => Placing::Outside(outside),
             Dialled::Automation { on } => {
                 let who = lock(&shared.desk.people).owner(user).to_owned();
-                shared.desk.set_automation(on, Some(who), &shared.clock);
+                shared
+                    .desk
+                    .set_automation(on, Some(who), &shared.clock, &shared.store);
                 tracing::warn!(on, "automation was switched by a telephone");
                 Placing::Told(if on {
                     Script::AutomationOn

@@ -19,16 +19,55 @@ use anteroom_call::parking::ParkingLot;
 use anteroom_call::queue::Queue;
 use anteroom_call::ring::{Fallback, RingPlan, RingStrategy, RingTimes};
 use anteroom_sip::Sip;
+use anteroom_store::{Store, StoreError};
 use anteroom_types::Wall;
+use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 
+/// Where the kill switch is kept: a restart does not throw it back.
+const SWITCH: &str = "desk.automation";
+
 /// How the kill switch stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Switch {
     pub(crate) on: bool,
     pub(crate) since: Option<Wall>,
     pub(crate) by: Option<String>,
+}
+
+impl Switch {
+    /// How it stood when the machine was stopped. One that cannot be read is off: callers ring through to people.
+    pub(crate) fn restore(store: &Store) -> Result<Self, StoreError> {
+        let Some(kept) = store.setting(SWITCH)? else {
+            return Ok(Self {
+                on: true,
+                since: None,
+                by: None,
+            });
+        };
+        Ok(serde_json::from_str(&kept).unwrap_or_else(|e| {
+            tracing::error!(error = %e, "how automation was switched cannot be read; it is off");
+            Self {
+                on: false,
+                since: None,
+                by: None,
+            }
+        }))
+    }
+
+    /// Keeps how it stands, and in the audit chain who changed it. Away from calls: they see it at once.
+    fn keep(&self, store: &Store) {
+        let Ok(text) = serde_json::to_string(self) else {
+            return;
+        };
+        let (store, actor) = (store.clone(), self.by.clone().unwrap_or_else(|| "desk".into()));
+        tokio::task::spawn_blocking(move || {
+            if let Err(e) = store.set_setting(SWITCH, Some(&text), &actor) {
+                tracing::error!(error = %anteroom_types::error::chain(&e), "how automation is switched could not be kept; a restart would not know it");
+            }
+        });
+    }
 }
 
 /// What all calls share of the desk.
@@ -44,12 +83,14 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    pub(crate) fn new(people: People, dialling: Dialling, ice: IceServers, config: &DeskSection) -> Self {
-        let (switch, _) = watch::channel(Switch {
-            on: true,
-            since: None,
-            by: None,
-        });
+    pub(crate) fn new(
+        people: People,
+        dialling: Dialling,
+        ice: IceServers,
+        config: &DeskSection,
+        switch: Switch,
+    ) -> Self {
+        let (switch, _) = watch::channel(switch);
         Self {
             people: Mutex::new(people),
             ice,
@@ -84,8 +125,14 @@ impl Desk {
     }
 
     /// Throws the kill switch. Calls in progress see it at once.
-    pub(crate) fn set_automation(&self, on: bool, by: Option<String>, clock: &Clock) -> Switch {
-        self.switch.send_if_modified(|s| {
+    pub(crate) fn set_automation(
+        &self,
+        on: bool,
+        by: Option<String>,
+        clock: &Clock,
+        store: &Store,
+    ) -> Switch {
+        let changed = self.switch.send_if_modified(|s| {
             let changed = s.on != on;
             if changed {
                 *s = Switch {
@@ -96,6 +143,10 @@ impl Desk {
             }
             changed
         });
-        self.switch()
+        let now = self.switch();
+        if changed {
+            now.keep(store);
+        }
+        now
     }
 }

@@ -123,7 +123,8 @@ impl Engine {
     #[must_use]
     pub fn set_automation(&self, who: &Who, on: bool) -> Automation {
         let by = who.user.clone();
-        self.shared.desk.set_automation(on, by, &self.shared.clock);
+        let shared = &self.shared;
+        shared.desk.set_automation(on, by, &shared.clock, &shared.store);
         tracing::warn!(on, role = ?who.role, "automation was switched");
         self.automation()
     }
@@ -139,6 +140,13 @@ impl Engine {
         command: DeskCommand,
     ) -> Result<DeskDone, ApiError> {
         let mut done = DeskDone::default();
+        let by = who.user.as_deref().map(PersonId::new).map(By::Person);
+        if let DeskCommand::PauseRecording | DeskCommand::ResumeRecording = command {
+            let on = command == DeskCommand::PauseRecording;
+            self.order(call, |reply| ToCall::Private { by, on, reply })
+                .await?;
+            return Ok(done);
+        }
         let (mut note, mut due) = (None, None);
         let mut leave = None;
         let command = match command {
@@ -203,9 +211,10 @@ impl Engine {
                 Command::Callback
             }
             DeskCommand::HangUp => Command::HangUp,
+            // Dealt with above: they change nothing of who hears whom.
+            DeskCommand::PauseRecording | DeskCommand::ResumeRecording => return Ok(done),
         };
         let parked = done.slot.and_then(|s| u16::try_from(s).ok());
-        let by = who.user.as_deref().map(PersonId::new).map(By::Person);
         let order = |reply| ToCall::Order {
             by,
             command,

@@ -563,6 +563,7 @@ impl Engine for Fake {
                     brief: None,
                     legs: vec![],
                     listeners: vec![],
+                    recording_paused: false,
                 };
                 if let Some(e) = inner.board.set_desk(desk) {
                     let _ = self.sender.send(e);
