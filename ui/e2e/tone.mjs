@@ -31,7 +31,7 @@ export async function toneFile(path, hertz, { rate = 48_000, channels = 1, secon
 export function holdConnections() {
   const Real = window.RTCPeerConnection;
   window.heldConnections = [];
-  // `window.relayOnly`: no way but by a TURN server. `window.onlyCodec`: as if this browser knew no other codec.
+  // `window.relayOnly`: no way but by a TURN server; `window.noWay`: none at all. `window.onlyCodec`: as if this browser knew no other codec.
   const keep = (sdp, codec) => {
     const kept = [...sdp.matchAll(/a=rtpmap:(\d+) ([^/\s]+)/g)].filter(([, , name]) => [codec, 'telephone-event'].includes(name)).map(([, id]) => id);
     return sdp
@@ -42,7 +42,8 @@ export function holdConnections() {
   };
   window.RTCPeerConnection = class extends Real {
     constructor(config, ...rest) {
-      super(window.relayOnly ? { ...config, iceTransportPolicy: 'relay' } : config, ...rest);
+      const relays = window.noWay ? { iceServers: [] } : {};
+      super(window.relayOnly || window.noWay ? { ...config, ...relays, iceTransportPolicy: 'relay' } : config, ...rest);
       window.heldConnections.push(this);
     }
     setRemoteDescription(description, ...rest) {

@@ -1,5 +1,5 @@
 // Made by scripts/types.mjs from src-tauri/api/schema/api.json. Do not edit.
-// schema sha256 07b1e9a9007c37b1af1a97a8c6cd3f1b7a08d780ae23abf48474eb6f6f97a894
+// schema sha256 ed85e925a9a3b6aea25c90b498544e47c527ce832588a36571303986886f7172
 
 /**
  * A ULID: 26 characters of Crockford base 32.
@@ -556,6 +556,12 @@ export type DeskCommand =
     }
   | {
       command: 'pickup';
+    }
+  | {
+      command: 'pause_recording';
+    }
+  | {
+      command: 'resume_recording';
     };
 /**
  * What a device is.
@@ -879,6 +885,10 @@ export interface CallDesk {
    * Users who listen or whisper, where policy lets staff see it.
    */
   listeners: string[];
+  /**
+   * Whether recording and transcription are paused, for instance while a payment card is read out.
+   */
+  recording_paused?: boolean;
   stage: DeskStage;
 }
 /**

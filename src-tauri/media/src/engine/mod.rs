@@ -232,6 +232,11 @@ impl Engine {
         &self.seed.cname
     }
 
+    /// The first packet is due sooner than the configuration says.
+    pub(crate) fn expect_within(&mut self, ms: u64) {
+        self.timeouts.first_packet_ms = self.timeouts.first_packet_ms.min(ms);
+    }
+
     /// The path is ICE's and DTLS-SRTP's; see [`Self::secure`].
     pub(crate) fn set_secure(&mut self) {
         self.secure = true;

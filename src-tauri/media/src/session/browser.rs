@@ -17,6 +17,9 @@ use tokio::time::Instant;
 const GATHER: Duration = Duration::from_millis(1_500);
 /// How often requests to servers are repeated at most.
 const GATHER_STEP: Duration = Duration::from_millis(50);
+/// How long after its start a browser that took our offer may be silent, ms. It never pauses as telephones do; one that cannot
+/// be reached leaves whoever was put through to it in silence.
+const FIRST_PACKET_MS: u64 = 8_000;
 /// Servers asked for one session.
 const SERVERS_MAX: usize = 4;
 
@@ -46,7 +49,10 @@ impl MediaFactory {
     /// As [`MediaFactory::offer`].
     pub async fn offer_webrtc(&self) -> Result<(MediaSession, String), MediaError> {
         let session = self.browser(true, "0").await?;
-        let offer = session.shared.lock().local_offer()?;
+        let mut inner = session.shared.lock();
+        inner.engine.expect_within(FIRST_PACKET_MS);
+        let offer = inner.local_offer()?;
+        drop(inner);
         Ok((session, offer))
     }
 
