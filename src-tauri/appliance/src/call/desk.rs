@@ -22,7 +22,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// The longest sentence of the receptionist that somebody who answers waits for.
-const SENTENCE_MS_MAX: u64 = 12_000;
+pub(crate) const SENTENCE_MS_MAX: u64 = 12_000;
 /// The tone after which a message is recorded.
 const TONE_HZ: f32 = 1_000.0;
 const TONE_MS: u32 = 400;
