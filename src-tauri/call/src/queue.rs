@@ -5,12 +5,17 @@
 //! `QueueRefused`. A call that was rung for in vain joins again and keeps its place.
 //!
 //! Invariants: nobody is told two places at once, places are 1, 2, 3 without gaps, an urgent caller is before all
-//! who are not, and no more calls are rung for than there are people to answer.
+//! who are not, no more calls are rung for than there are people to answer, and nobody waits for longer than
+//! [`UNSERVED_MS_MAX`] where nobody serves.
 
 use anteroom_types::{CallId, Mono};
 
 /// Callers one queue holds, unless configured lower. Who comes then is refused, and falls back to a message.
 pub const QUEUE_CALLERS_MAX: usize = 100;
+
+/// How long callers wait while nobody serves the queue at all, milliseconds. A telephone that registers anew is back by
+/// then; after it, music is a promise that nobody keeps.
+pub const UNSERVED_MS_MAX: u64 = 60_000;
 
 /// How a queue behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +52,8 @@ pub enum QueueEffect {
         /// The call.
         call: CallId,
     },
-    /// There is no room for it.
+    /// There is no room for it, or nobody to serve it. Who waits already and is told so is to leave; until they do, they
+    /// wait on, and are told again.
     Refused {
         /// The call.
         call: CallId,
@@ -79,6 +85,8 @@ pub struct Queue {
     free: u16,
     /// People who serve the queue at all, busy or not.
     serving: u16,
+    /// Since when somebody is in it and nobody serves it.
+    unserved: Option<Mono>,
     /// Moving average of how long a person is busy with one call, milliseconds.
     busy_ms: Option<u64>,
 }
@@ -92,6 +100,7 @@ impl Queue {
             entries: Vec::new(),
             free: 0,
             serving: 0,
+            unserved: None,
             busy_ms: None,
         }
     }
@@ -119,7 +128,13 @@ impl Queue {
     pub fn join(&mut self, now: Mono, call: CallId, urgent: bool) -> Vec<QueueEffect> {
         if let Some(e) = self.entries.iter_mut().find(|e| e.call == call) {
             if e.waits == Waits::RungFor {
-                e.waits = Waits::From(now.plus_ms(self.config.again_ms));
+                // Where nobody is there to be spared, it is not kept waiting either.
+                let again_ms = if self.serving == 0 {
+                    0
+                } else {
+                    self.config.again_ms
+                };
+                e.waits = Waits::From(now.plus_ms(again_ms));
             }
             // It may have heard its place long ago.
             e.told = None;
@@ -187,7 +202,11 @@ impl Queue {
             Waits::From(t) => Some(t),
             Waits::RungFor => None,
         };
-        self.entries.iter().filter_map(from).min().filter(|_| room)
+        let next = self.entries.iter().filter_map(from).min()?;
+        match self.unserved {
+            Some(since) => Some(next.max(since.plus_ms(UNSERVED_MS_MAX))),
+            None => Some(next).filter(|_| room),
+        }
     }
 
     fn rung_for(&self) -> usize {
@@ -200,8 +219,26 @@ impl Queue {
         Some(busy.saturating_mul(u64::try_from(position).unwrap_or(u64::MAX)) / serving)
     }
 
+    /// Gives up those who wait where nobody has served for too long. Who is rung for is told when that came to nothing.
+    fn give_up(&mut self, now: Mono) -> Vec<QueueEffect> {
+        let again = now.plus_ms(self.config.again_ms);
+        let mut out = Vec::new();
+        for e in &mut self.entries {
+            if matches!(e.waits, Waits::From(t) if now >= t) {
+                e.waits = Waits::From(again);
+                out.push(QueueEffect::Refused { call: e.call });
+            }
+        }
+        out
+    }
+
     /// Whose turn it is, and who is to be told a new place.
     fn tell(&mut self, now: Mono) -> Vec<QueueEffect> {
+        if self.serving > 0 || self.entries.is_empty() {
+            self.unserved = None;
+        } else if now.ms_since(*self.unserved.get_or_insert(now)) >= UNSERVED_MS_MAX {
+            return self.give_up(now);
+        }
         let mut out = Vec::new();
         let mut rooms = usize::from(self.free).saturating_sub(self.rung_for());
         for e in &mut self.entries {
@@ -316,6 +353,53 @@ mod tests {
         check(&q.join(at(0), call(3), true), "3@1, 1@2");
     }
 
+    #[test]
+    fn nobody_waits_for_longer_than_a_minute_where_nobody_serves() {
+        let mut q = Queue::new(QueueConfig::default());
+        check(&q.join(at(0), call(1), false), "1@1");
+        check(&q.join(at(20), call(2), true), "2@1, 1@2");
+        assert_eq!(q.next_timeout(), Some(at(60)));
+        check(&q.tick(at(59)), "");
+        check(&q.tick(at(60)), "refused 2, refused 1");
+        // One of them was not reached, and is told again. Who comes now need not wait at all.
+        check(&q.leave(at(60), call(2)), "");
+        check(&q.join(at(61), call(3), true), "refused 3");
+        check(&q.leave(at(61), call(3)), "");
+        assert_eq!(q.next_timeout(), Some(at(70)));
+        check(&q.tick(at(70)), "refused 1");
+        // Somebody comes after all.
+        check(&q.people(at(75), 1, 1), "1@1");
+        check(&q.tick(at(80)), "turn 1");
+    }
+
+    #[test]
+    fn a_telephone_that_comes_back_within_the_minute_and_people_who_are_busy_keep_the_queue() {
+        let mut q = Queue::new(QueueConfig::default());
+        check(&q.people(at(0), 1, 0), "");
+        check(&q.join(at(0), call(1), false), "1@1");
+        check(&q.tick(at(600)), "");
+        check(&q.people(at(600), 0, 0), "");
+        assert_eq!(q.next_timeout(), Some(at(660)));
+        check(&q.people(at(659), 1, 0), "");
+        assert_eq!(q.next_timeout(), None);
+        check(&q.people(at(700), 0, 0), "");
+        check(&q.tick(at(759)), "");
+        check(&q.people(at(760), 0, 0), "refused 1");
+        // An empty queue forgets that nobody served it: nobody looked meanwhile.
+        check(&q.leave(at(760), call(1)), "");
+        check(&q.join(at(5_000), call(2), false), "2@1");
+    }
+
+    #[test]
+    fn who_is_rung_for_when_the_last_telephone_goes_is_given_up_after_it() {
+        let mut q = Queue::new(QueueConfig::default());
+        check(&q.people(at(0), 1, 1), "");
+        check(&q.join(at(0), call(1), false), "turn 1");
+        check(&q.people(at(1), 0, 0), "");
+        check(&q.tick(at(100)), "");
+        check(&q.join(at(101), call(1), false), "refused 1");
+    }
+
     /// SplitMix64.
     fn next(seed: &mut u64, below: u64) -> u64 {
         *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -327,14 +411,17 @@ mod tests {
 
     #[test]
     fn whatever_happens_nobody_is_forgotten_and_no_two_are_told_the_same_place() {
+        let mut given_up = 0;
         for seed in 0..2_000 {
             let mut s = seed;
             let mut q = Queue::new(QueueConfig::default());
             let mut places = std::collections::BTreeMap::new();
             let mut rung = std::collections::BTreeSet::new();
             let mut free = 0;
+            let mut unserved = None;
+            let every_s = if seed % 2 == 0 { 3 } else { 20 };
             for step in 0..60 {
-                let now = at(step * 3);
+                let now = at(step * every_s);
                 let c = call(u128::from(next(&mut s, 8)));
                 let effects = match next(&mut s, 5) {
                     0 | 1 => {
@@ -348,12 +435,15 @@ mod tests {
                     }
                     3 => {
                         free = u16::try_from(next(&mut s, 4)).unwrap();
-                        q.people(now, 3, free)
+                        let serving = if next(&mut s, 3) == 0 { 0 } else { 3 };
+                        free = free.min(serving);
+                        q.people(now, serving, free)
                     }
                     _ => q.tick(now),
                 };
                 let before = rung.len();
-                for e in effects {
+                let mut effects = std::collections::VecDeque::from(effects);
+                while let Some(e) = effects.pop_front() {
                     match e {
                         QueueEffect::Position { call, position, .. } => {
                             places.insert(call, position);
@@ -362,8 +452,18 @@ mod tests {
                             assert!(rung.insert(call), "seed {seed}: rung for twice");
                             assert!(rung.len() <= usize::from(free).max(before), "seed {seed}");
                         }
-                        QueueEffect::Refused { .. } => panic!("seed {seed}: there is room"),
+                        QueueEffect::Refused { call } => {
+                            assert_eq!(q.serving, 0, "seed {seed}: there is room");
+                            assert!(!rung.contains(&call), "seed {seed}: it is rung for");
+                            given_up += 1;
+                            effects.extend(q.leave(now, call));
+                        }
                     }
+                }
+                if q.serving > 0 || q.is_empty() {
+                    unserved = None;
+                } else if now.ms_since(*unserved.get_or_insert(now)) >= UNSERVED_MS_MAX {
+                    assert_eq!(q.rung_for(), q.len(), "seed {seed}: somebody waits for nobody");
                 }
                 for (i, c) in q.calls().enumerate().filter(|(_, c)| !rung.contains(c)) {
                     assert_eq!(places.get(&c).copied(), u16::try_from(i + 1).ok(), "seed {seed}");
@@ -374,5 +474,6 @@ mod tests {
             let _ = q.people(end, 20, 20);
             assert_eq!(q.rung_for(), q.len(), "seed {seed}");
         }
+        assert!(given_up > 500, "{given_up}");
     }
 }

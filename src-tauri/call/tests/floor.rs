@@ -39,6 +39,8 @@ enum Event {
 }
 
 struct Floor {
+    /// Nobody's telephone is there.
+    deserted: bool,
     rng: Rng,
     now: u64,
     calls: BTreeMap<CallId, DeskCall>,
@@ -61,6 +63,7 @@ fn caller(call: CallId) -> LegId {
 impl Floor {
     fn new(seed: u64) -> Self {
         Self {
+            deserted: false,
             rng: Rng(seed),
             now: 0,
             calls: BTreeMap::new(),
@@ -89,7 +92,10 @@ impl Floor {
         let member = |(i, name): (usize, &&str)| {
             let who = PersonId::new(name);
             GroupMember {
-                devices: vec![Target::contact(&who, 1).at],
+                devices: (!self.deserted)
+                    .then(|| Target::contact(&who, 1).at)
+                    .into_iter()
+                    .collect(),
                 is: if self.is_busy(i) {
                     Availability::Busy
                 } else {
@@ -261,8 +267,9 @@ impl Floor {
             }
             Event::Tell(call, input) => self.tell(call, input),
         }
-        let free = (0..PEOPLE.len()).filter(|p| !self.is_busy(*p)).count();
-        let serving = u16::try_from(PEOPLE.len()).unwrap();
+        let there = if self.deserted { 0 } else { PEOPLE.len() };
+        let free = (0..there).filter(|p| !self.is_busy(*p)).count();
+        let serving = u16::try_from(there).unwrap();
         let now = Mono::from_ms(self.now);
         let effects = self.queue.people(now, serving, u16::try_from(free).unwrap());
         self.queue_says(effects);
@@ -353,4 +360,21 @@ fn every_caller_is_answered_or_leaves_one_task_and_nothing_shared_is_left_behind
         answered > 1_500 && abandoned > 200 && parked > 200,
         "{answered} {abandoned} {parked}"
     );
+}
+
+#[test]
+fn where_no_telephone_is_there_callers_wait_for_a_minute_and_go_on() {
+    let mut f = Floor::new(1);
+    f.deserted = true;
+    let calls: Vec<CallId> = (1..=3).map(CallId::from_u128).collect();
+    for (n, call) in calls.iter().enumerate() {
+        f.after(10_000 * u64::try_from(n).unwrap(), Event::Arrives(*call));
+    }
+    f.run();
+    assert!(f.now < 80_000, "the last word was said after {} ms", f.now);
+    for call in &calls {
+        assert_eq!(f.outcomes[call], DeskOutcome::Callback);
+        assert_eq!(f.tasks[call], 1);
+    }
+    assert!(f.queue.is_empty());
 }

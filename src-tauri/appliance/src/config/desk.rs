@@ -27,7 +27,7 @@ pub struct DeskSection {
     pub nobody_answers: Spanned<String>,
     /// Callers who may wait in the queue; who comes then goes on as after the longest wait.
     pub queue_callers: usize,
-    /// How long a caller may wait in it, seconds.
+    /// How long a caller may wait in it, seconds; where no telephone of the ring group is there, a minute at the most.
     pub queue_s: u32,
     /// What then: `voicemail` or `callback`.
     pub queue_over: Spanned<String>,

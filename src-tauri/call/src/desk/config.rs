@@ -67,7 +67,7 @@ pub struct DeskConfig {
     pub say_slot: bool,
     /// How long a caller may queue, milliseconds.
     pub queue_ms_max: u64,
-    /// What then, or when the queue is full. Not [`Fallback::Queue`].
+    /// What then, or when the queue is full or nobody serves it. Not [`Fallback::Queue`].
     pub after_queue: Fallback,
     /// How often a queuing caller is told their place, milliseconds.
     pub position_every_ms: u64,
