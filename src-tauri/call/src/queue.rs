@@ -81,7 +81,7 @@ struct Entry {
 pub struct Queue {
     config: QueueConfig,
     entries: Vec<Entry>,
-    /// People who could answer now.
+    /// People who are with nobody, whether they ring or not: who is rung for is counted by the entries.
     free: u16,
     /// People who serve the queue at all, busy or not.
     serving: u16,
@@ -165,14 +165,26 @@ impl Queue {
         self.tell(now)
     }
 
-    /// A call is no longer in it: somebody has it, or it gave up.
+    /// The calls that are rung for now.
+    pub fn rung(&self) -> impl Iterator<Item = CallId> {
+        let rung = |e: &&Entry| e.waits == Waits::RungFor;
+        self.entries.iter().filter(rung).map(|e| e.call)
+    }
+
+    /// A call is no longer in it: somebody has it, or it gave up. Of one that was rung for it is believed that it was
+    /// answered, until [`Queue::people`] says who is free: the next is not to be rung for on the strength of somebody who
+    /// has just begun to talk.
     #[must_use]
     pub fn leave(&mut self, now: Mono, call: CallId) -> Vec<QueueEffect> {
+        if self.rung().any(|c| c == call) {
+            self.free = self.free.saturating_sub(1);
+        }
         self.entries.retain(|e| e.call != call);
         self.tell(now)
     }
 
-    /// How many people serve the queue, and how many of them could answer now.
+    /// How many people serve the queue, and how many of them could answer now. Whoever rings for a call of
+    /// [`Queue::rung`], or is about to be connected with one, counts as one who could: such calls are counted here.
     #[must_use]
     pub fn people(&mut self, now: Mono, serving: u16, free: u16) -> Vec<QueueEffect> {
         self.serving = serving;
@@ -210,7 +222,7 @@ impl Queue {
     }
 
     fn rung_for(&self) -> usize {
-        self.entries.iter().filter(|e| e.waits == Waits::RungFor).count()
+        self.rung().count()
     }
 
     fn wait_ms(&self, position: usize) -> Option<u64> {
@@ -311,9 +323,12 @@ mod tests {
         check(&q.join(at(2), call(3), true), "3@1, 1@2, 2@3");
         check(&q.join(at(2), call(4), true), "4@2, 1@3, 2@4");
         check(&q.people(at(3), 2, 2), "turn 3, turn 4");
-        check(&q.leave(at(4), call(3)), "turn 1, 2@3");
-        check(&q.people(at(5), 2, 0), "");
-        check(&q.leave(at(6), call(1)), "2@2");
+        // Somebody has it; or it has given up, and then one more is free than was thought.
+        check(&q.leave(at(4), call(3)), "1@2, 2@3");
+        check(&q.people(at(5), 2, 1), "");
+        check(&q.people(at(6), 2, 2), "turn 1");
+        check(&q.people(at(7), 2, 0), "");
+        check(&q.leave(at(8), call(1)), "2@2");
     }
 
     #[test]
@@ -327,6 +342,24 @@ mod tests {
         check(&q.join(at(25), call(2), false), "2@2");
         assert_eq!(q.next_timeout(), Some(at(31)));
         check(&q.tick(at(31)), "turn 1");
+    }
+
+    #[test]
+    fn two_who_are_free_are_rung_for_two_and_each_ringing_is_counted_once() {
+        let mut q = Queue::new(QueueConfig::default());
+        check(&q.join(at(0), call(1), false), "1@1");
+        check(&q.join(at(0), call(2), false), "2@2");
+        check(&q.join(at(0), call(3), false), "3@3");
+        check(&q.people(at(1), 2, 1), "turn 1");
+        // Somebody has put the handset down. That the other one rings does not make them less.
+        check(&q.people(at(2), 2, 2), "turn 2");
+        assert!(q.rung().eq([call(1), call(2)]));
+        check(&q.people(at(3), 2, 2), "");
+        // The first is answered: nobody else is free, before and after it is looked at.
+        check(&q.leave(at(4), call(1)), "3@2");
+        check(&q.people(at(5), 2, 1), "");
+        check(&q.leave(at(6), call(2)), "3@1");
+        check(&q.people(at(7), 2, 0), "");
     }
 
     #[test]

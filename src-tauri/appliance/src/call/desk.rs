@@ -95,7 +95,8 @@ impl Call {
     pub(super) async fn hand_over(&mut self, urgent: bool) {
         self.urgent = urgent;
         let fallback = self.shared.config.desk.nobody_answers();
-        let plan = self.shared.desk.plan(&self.shared.sip, fallback, urgent);
+        let call = self.story.call();
+        let plan = self.shared.desk.plan(&self.shared.sip, call, fallback, urgent);
         let sentence_ms = (!self.speaking.is_idle()).then_some(SENTENCE_MS_MAX);
         self.desk(DeskInput::HandOver(HandOver {
             plan,
@@ -114,8 +115,8 @@ impl Call {
                 position, wait_ms, ..
             } => DeskInput::QueuePosition { position, wait_ms },
             QueueEffect::Turn { .. } => {
-                let desk = &self.shared.desk;
-                DeskInput::QueueTurn(desk.plan(&self.shared.sip, Fallback::Queue, self.urgent))
+                let (desk, call) = (&self.shared.desk, self.story.call());
+                DeskInput::QueueTurn(desk.plan(&self.shared.sip, call, Fallback::Queue, self.urgent))
             }
             QueueEffect::Refused { .. } => DeskInput::QueueRefused,
         };
@@ -141,7 +142,8 @@ impl Call {
             Fallback::Receptionist => Fallback::Voicemail,
             other => other,
         };
-        let plan = self.shared.desk.plan(&self.shared.sip, fallback, false);
+        let call = self.story.call();
+        let plan = self.shared.desk.plan(&self.shared.sip, call, fallback, false);
         self.tell_desk(DeskFact::AutomationOff, None, None).await;
         self.desk(DeskInput::AutomationOff(plan)).await;
     }

@@ -10,6 +10,7 @@ fn rings(times: RingTimes, strategy: RingStrategy, urgent: bool, sentence_ms: u6
         who: target(name).who,
         devices: vec![target(name).at],
         is: Availability::Free,
+        rings: false,
         idle_since: None,
     };
     let members = [member("ann1"), member("bob1")];
