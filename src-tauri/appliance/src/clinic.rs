@@ -1,6 +1,7 @@
 //! What a clinic says and when: its policy, hours, safety words, intents and calibration.
 
 use crate::assets;
+use crate::call::SENTENCE_MS_MAX;
 use crate::config::Config;
 use anteroom_reception::conversation::{Conversation, Setup};
 use anteroom_reception::gate::{Lexicon, LexiconError};
@@ -77,6 +78,8 @@ pub struct Clinic {
     hours: Arc<OpeningHours>,
     calibration: Arc<Calibration>,
     language: String,
+    /// The longest that the desk rings for a caller who is put through.
+    desk_rings_ms: u64,
 }
 
 impl Clinic {
@@ -104,6 +107,7 @@ impl Clinic {
                 Calibration::parse(&text("calibration.toml")?).map_err(ClinicError::Calibration)?,
             ),
             language: config.clinic.language.clone(),
+            desk_rings_ms: config.desk.rings_ms_max(SENTENCE_MS_MAX),
         })
     }
 
@@ -162,6 +166,7 @@ impl Clinic {
             calibration: Arc::clone(&self.calibration),
             language: self.language.clone(),
             caller_number,
+            desk_rings_ms: self.desk_rings_ms,
         })
     }
 

@@ -40,6 +40,8 @@ pub struct GroupMember {
     pub devices: Vec<Address>,
     /// Whether they can be rung.
     pub is: Availability,
+    /// Whether they ring for another call, or are about to. They are rung last: whoever rings for nobody is quicker.
+    pub rings: bool,
     /// Since when they have not talked; `None` when they have not talked since the start.
     pub idle_since: Option<Mono>,
 }
@@ -125,6 +127,8 @@ impl RingPlan {
             // None sorts first: who has not talked at all has been idle the longest.
             ready.sort_by_key(|m| m.idle_since);
         }
+        // A stable sort: among those who ring, and among those who do not, the order is the strategy's.
+        ready.sort_by_key(|m| m.rings);
         let steps = if urgent || strategy == RingStrategy::All {
             let ring_ms = if urgent { times.total_ms } else { times.step_ms };
             let targets: Vec<Target> = ready
@@ -188,13 +192,14 @@ mod tests {
             who: PersonId::new(name),
             devices: devices.iter().map(|d| Address::Contact(*d)).collect(),
             is,
+            rings: false,
             idle_since: idle_since.map(Mono::from_ms),
         }
     }
 
-    /// The plan as `ann1+ann2 20s, bob3 20s`.
-    fn check(strategy: RingStrategy, urgent: bool, expected: &str) {
-        let members = [
+    /// The plan as `ann1+ann2 20s, bob3 20s`, when these ring already.
+    fn check_with(strategy: RingStrategy, urgent: bool, ringing: &[&str], expected: &str) {
+        let mut members = [
             member("ann", Availability::Free, Some(9_000), &[1, 2]),
             member("bob", Availability::Free, Some(4_000), &[3]),
             member("cat", Availability::Busy, Some(1_000), &[4]),
@@ -202,6 +207,9 @@ mod tests {
             member("eve", Availability::Free, None, &[6]),
             member("fay", Availability::Free, None, &[]),
         ];
+        for m in &mut members {
+            m.rings = ringing.contains(&m.who.as_str());
+        }
         let times = RingTimes::default();
         let plan = RingPlan::of_group(strategy, &members, times, Fallback::Voicemail, urgent);
         let target = |t: &Target| match &t.at {
@@ -219,6 +227,10 @@ mod tests {
         assert_eq!(steps.join(", "), expected, "{strategy:?}, urgent {urgent}");
     }
 
+    fn check(strategy: RingStrategy, urgent: bool, expected: &str) {
+        check_with(strategy, urgent, &[], expected);
+    }
+
     #[test]
     fn groups_ring_as_their_strategy_says() {
         check(RingStrategy::All, false, "ann1+ann2+bob3+eve6 20s");
@@ -227,6 +239,29 @@ mod tests {
             RingStrategy::LongestIdle,
             false,
             "eve6 20s, bob3 20s, ann1+ann2 20s",
+        );
+    }
+
+    #[test]
+    fn who_rings_for_another_call_is_rung_last() {
+        let in_order = |ringing: &[&str], expected| {
+            check_with(RingStrategy::InOrder, false, ringing, expected);
+        };
+        in_order(&["ann"], "bob3 20s, eve6 20s, ann1+ann2 20s");
+        in_order(&["ann", "bob"], "eve6 20s, ann1+ann2 20s, bob3 20s");
+        in_order(&["ann", "bob", "eve"], "ann1+ann2 20s, bob3 20s, eve6 20s");
+        let idle = |ringing: &[&str], expected| {
+            check_with(RingStrategy::LongestIdle, false, ringing, expected);
+        };
+        idle(&["eve"], "bob3 20s, ann1+ann2 20s, eve6 20s");
+        idle(&["eve", "ann"], "bob3 20s, eve6 20s, ann1+ann2 20s");
+        // Where all are rung at once nobody is left out for it.
+        check_with(RingStrategy::All, false, &["ann"], "bob3+eve6+ann1+ann2 20s");
+        check_with(
+            RingStrategy::InOrder,
+            true,
+            &["bob"],
+            "ann1+ann2+cat4+eve6+bob3 60s",
         );
     }
 

@@ -35,10 +35,16 @@ enum Event {
     Parks(CallId, LegId),
     Fetches(CallId),
     HangsUp(CallId, LegId),
+    /// So many people have telephones from now on.
+    There(usize),
+    Turn(CallId),
     Tell(CallId, DeskInput),
 }
 
 struct Floor {
+    strategy: RingStrategy,
+    /// Of how many people there are telephones, from the first.
+    there: usize,
     rng: Rng,
     now: u64,
     calls: BTreeMap<CallId, DeskCall>,
@@ -61,6 +67,8 @@ fn caller(call: CallId) -> LegId {
 impl Floor {
     fn new(seed: u64) -> Self {
         Self {
+            strategy: RingStrategy::All,
+            there: PEOPLE.len(),
             rng: Rng(seed),
             now: 0,
             calls: BTreeMap::new(),
@@ -85,22 +93,31 @@ impl Floor {
         self.talking.keys().any(|l| self.legs.get(l) == Some(&person))
     }
 
+    fn rings(&self, person: usize) -> bool {
+        let rung = |(leg, who): (&LegId, &usize)| *who == person && !self.talking.contains_key(leg);
+        self.legs.iter().any(rung)
+    }
+
     fn plan(&self, fallback: Fallback) -> RingPlan {
         let member = |(i, name): (usize, &&str)| {
             let who = PersonId::new(name);
             GroupMember {
-                devices: vec![Target::contact(&who, 1).at],
+                devices: (i < self.there)
+                    .then(|| Target::contact(&who, 1).at)
+                    .into_iter()
+                    .collect(),
                 is: if self.is_busy(i) {
                     Availability::Busy
                 } else {
                     Availability::Free
                 },
+                rings: self.rings(i),
                 idle_since: None,
                 who,
             }
         };
         let members: Vec<GroupMember> = PEOPLE.iter().enumerate().map(member).collect();
-        RingPlan::of_group(RingStrategy::All, &members, RingTimes::default(), fallback, false)
+        RingPlan::of_group(self.strategy, &members, RingTimes::default(), fallback, false)
     }
 
     fn tell(&mut self, call: CallId, input: DeskInput) {
@@ -188,10 +205,7 @@ impl Floor {
                         Event::Tell(call, DeskInput::QueuePosition { position, wait_ms }),
                     );
                 }
-                QueueEffect::Turn { call } => {
-                    let plan = self.plan(Fallback::Queue);
-                    self.after(1, Event::Tell(call, DeskInput::QueueTurn(plan)));
-                }
+                QueueEffect::Turn { call } => self.after(1, Event::Turn(call)),
                 QueueEffect::Refused { call } => self.after(1, Event::Tell(call, DeskInput::QueueRefused)),
             }
         }
@@ -259,16 +273,27 @@ impl Floor {
                     self.tell(call, DeskInput::LegEnded { leg, end });
                 }
             }
+            Event::There(n) => self.there = n,
+            // Who is rung for one call is known before the next one's plan is made.
+            Event::Turn(call) => {
+                let plan = self.plan(Fallback::Queue);
+                self.tell(call, DeskInput::QueueTurn(plan));
+            }
             Event::Tell(call, input) => self.tell(call, input),
         }
-        let free = (0..PEOPLE.len()).filter(|p| !self.is_busy(*p)).count();
-        let serving = u16::try_from(PEOPLE.len()).unwrap();
+        let free = (0..self.there).filter(|p| !self.is_busy(*p)).count();
+        let serving = u16::try_from(self.there).unwrap();
         let now = Mono::from_ms(self.now);
         let effects = self.queue.people(now, serving, u16::try_from(free).unwrap());
         self.queue_says(effects);
     }
 
     fn run(&mut self) {
+        self.run_until(u64::MAX);
+    }
+
+    /// Runs until that moment, or until nothing is left to happen.
+    fn run_until(&mut self, until: u64) {
         loop {
             let event = self.events.first_key_value().map(|(k, _)| k.0);
             let desks = self
@@ -277,7 +302,8 @@ impl Floor {
                 .filter_map(|(c, d)| Some((d.next_timeout()?.as_ms(), *c)));
             let desk = desks.min();
             let queue = self.queue.next_timeout().map(Mono::as_ms);
-            let Some(at) = event.into_iter().chain(desk.map(|d| d.0)).chain(queue).min() else {
+            let next = event.into_iter().chain(desk.map(|d| d.0)).chain(queue).min();
+            let Some(at) = next.filter(|at| *at <= until) else {
                 return;
             };
             self.now = self.now.max(at);
@@ -318,8 +344,14 @@ impl Floor {
 #[test]
 fn every_caller_is_answered_or_leaves_one_task_and_nothing_shared_is_left_behind() {
     let (mut answered, mut abandoned, mut parked) = (0, 0, 0);
-    for seed in 0..400 {
+    let strategies = [
+        RingStrategy::All,
+        RingStrategy::InOrder,
+        RingStrategy::LongestIdle,
+    ];
+    for (seed, strategy) in (0..400).zip(strategies.into_iter().cycle()) {
         let mut f = Floor::new(seed);
+        f.strategy = strategy;
         let calls: Vec<CallId> = (1..=8).map(CallId::from_u128).collect();
         for call in &calls {
             let at = f.rng.below(90_000);
@@ -353,4 +385,46 @@ fn every_caller_is_answered_or_leaves_one_task_and_nothing_shared_is_left_behind
         answered > 1_500 && abandoned > 200 && parked > 200,
         "{answered} {abandoned} {parked}"
     );
+}
+
+#[test]
+fn where_no_telephone_is_there_callers_wait_for_a_minute_and_go_on() {
+    let mut f = Floor::new(1);
+    f.there = 0;
+    let calls: Vec<CallId> = (1..=3).map(CallId::from_u128).collect();
+    for (n, call) in calls.iter().enumerate() {
+        f.after(10_000 * u64::try_from(n).unwrap(), Event::Arrives(*call));
+    }
+    f.run();
+    assert!(f.now < 80_000, "the last word was said after {} ms", f.now);
+    for call in &calls {
+        assert_eq!(f.outcomes[call], DeskOutcome::Callback);
+        assert_eq!(f.tasks[call], 1);
+    }
+    assert!(f.queue.is_empty());
+}
+
+#[test]
+fn two_who_wait_ring_the_two_who_are_free_and_neither_waits_for_the_other() {
+    for strategy in [RingStrategy::InOrder, RingStrategy::LongestIdle] {
+        let mut f = Floor::new(1);
+        f.strategy = strategy;
+        f.there = 0;
+        let calls = [CallId::from_u128(1), CallId::from_u128(2)];
+        for call in calls {
+            f.after(0, Event::Arrives(call));
+        }
+        f.after(30_000, Event::There(2));
+        f.run_until(29_999);
+        assert_eq!(f.queue.len(), 2);
+        f.run_until(30_010);
+        let rung: BTreeSet<usize> = f.legs.values().copied().collect();
+        assert_eq!(rung, BTreeSet::from([0, 1]), "{strategy:?}");
+        // Nobody lets it ring for longer than 13 s, in this world.
+        f.run_until(43_000);
+        assert!(
+            f.queue.is_empty() && f.tasks.is_empty(),
+            "{strategy:?}: somebody was left idle"
+        );
+    }
 }

@@ -30,7 +30,8 @@ pub struct Limits {
     pub nothing_heard_max: u32,
     /// Milliseconds a search may take before the question counts as unknown.
     pub lookup_ms_max: u64,
-    /// Milliseconds a person has to take a call that is handed over.
+    /// Milliseconds after which a call that is handed over counts as not taken though the desk has not said so; at the
+    /// least as long as the desk rings.
     pub handover_ms_max: u64,
     /// Milliseconds after the last key when the digits so far are taken.
     pub keypad_pause_ms: u64,

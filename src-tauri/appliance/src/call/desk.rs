@@ -22,7 +22,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// The longest sentence of the receptionist that somebody who answers waits for.
-const SENTENCE_MS_MAX: u64 = 12_000;
+pub(crate) const SENTENCE_MS_MAX: u64 = 12_000;
 /// The tone after which a message is recorded.
 const TONE_HZ: f32 = 1_000.0;
 const TONE_MS: u32 = 400;
@@ -138,7 +138,8 @@ impl Call {
     pub(super) async fn hand_over(&mut self, urgent: bool) {
         self.urgent = urgent;
         let fallback = self.shared.config.desk.nobody_answers();
-        let plan = self.shared.desk.plan(&self.shared.sip, fallback, urgent);
+        let call = self.story.call();
+        let plan = self.shared.desk.plan(&self.shared.sip, call, fallback, urgent);
         let sentence_ms = (!self.speaking.is_idle()).then_some(SENTENCE_MS_MAX);
         self.desk(DeskInput::HandOver(HandOver {
             plan,
@@ -157,8 +158,8 @@ impl Call {
                 position, wait_ms, ..
             } => DeskInput::QueuePosition { position, wait_ms },
             QueueEffect::Turn { .. } => {
-                let desk = &self.shared.desk;
-                DeskInput::QueueTurn(desk.plan(&self.shared.sip, Fallback::Queue, self.urgent))
+                let (desk, call) = (&self.shared.desk, self.story.call());
+                DeskInput::QueueTurn(desk.plan(&self.shared.sip, call, Fallback::Queue, self.urgent))
             }
             QueueEffect::Refused { .. } => DeskInput::QueueRefused,
         };
@@ -184,7 +185,8 @@ impl Call {
             Fallback::Receptionist => Fallback::Voicemail,
             other => other,
         };
-        let plan = self.shared.desk.plan(&self.shared.sip, fallback, false);
+        let call = self.story.call();
+        let plan = self.shared.desk.plan(&self.shared.sip, call, fallback, false);
         self.tell_desk(DeskFact::AutomationOff, None, None).await;
         self.desk(DeskInput::AutomationOff(plan)).await;
     }

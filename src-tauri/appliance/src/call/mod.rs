@@ -41,6 +41,7 @@ use anteroom_sip::{ReferToken, SipEvent};
 use anteroom_speech::recogniser::LadderHealth;
 use anteroom_types::event::{TRUNK_DIRECT, TRUNK_INSIDE};
 use anteroom_types::{CallId, EndReason, EventKind, LegId, Mono, Pii, TaskId, TraceId, TurnId, Wall};
+pub(crate) use desk::SENTENCE_MS_MAX;
 use joining::{Asked, Given};
 use listening::{For, Listening};
 use people::{Legs, Routes, Voiced, voiced};

@@ -19,15 +19,15 @@ pub struct DeskSection {
     pub ring: Spanned<String>,
     /// How long each step rings, seconds.
     pub ring_s: u32,
-    /// How long all of them ring together, seconds; below the policy's `handover_ms_max`, after which the receptionist takes
-    /// the caller back by itself.
+    /// How long all of them ring together, seconds. An emergency while they ring begins it anew. The receptionist waits
+    /// for it, whatever the policy's `handover_ms_max` is.
     pub ring_total_s: u32,
     /// What happens to a caller who was put through and whom nobody answers: `receptionist`, `queue`, `voicemail` or
     /// `callback`.
     pub nobody_answers: Spanned<String>,
     /// Callers who may wait in the queue; who comes then goes on as after the longest wait.
     pub queue_callers: usize,
-    /// How long a caller may wait in it, seconds.
+    /// How long a caller may wait in it, seconds; where no telephone of the ring group is there, a minute at the most.
     pub queue_s: u32,
     /// What then: `voicemail` or `callback`.
     pub queue_over: Spanned<String>,
@@ -154,6 +154,13 @@ impl DeskSection {
             step_ms: u64::from(self.ring_s.clamp(5, 120)) * 1000,
             total_ms: u64::from(self.ring_total_s.clamp(5, 300)) * 1000,
         }
+    }
+    /// The longest that telephones ring for a caller whom the receptionist puts through with a sentence of so many
+    /// milliseconds at the most, milliseconds.
+    #[must_use]
+    pub fn rings_ms_max(&self, sentence_ms: u64) -> u64 {
+        self.waiting(DeskConfig::default())
+            .rings_ms_max(self.times(), sentence_ms)
     }
 }
 

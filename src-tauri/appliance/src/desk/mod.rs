@@ -20,7 +20,7 @@ use anteroom_call::queue::Queue;
 use anteroom_call::ring::{Fallback, RingPlan, RingStrategy, RingTimes};
 use anteroom_sip::Sip;
 use anteroom_store::{Store, StoreError};
-use anteroom_types::Wall;
+use anteroom_types::{CallId, Wall};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
@@ -103,10 +103,16 @@ impl Desk {
         }
     }
 
-    /// Whom to ring for a caller now.
-    pub(crate) fn plan(&self, sip: &Sip, fallback: Fallback, urgent: bool) -> RingPlan {
-        let members = crate::engine::lock(&self.people).members(&sip.registrations());
-        RingPlan::of_group(self.strategy, &members, self.times, fallback, urgent)
+    /// Whom to ring for the caller of `call` now.
+    pub(crate) fn plan(&self, sip: &Sip, call: CallId, fallback: Fallback, urgent: bool) -> RingPlan {
+        let contacts = sip.registrations();
+        let mut people = crate::engine::lock(&self.people);
+        let members = people.members(call, &contacts);
+        let plan = RingPlan::of_group(self.strategy, &members, self.times, fallback, urgent);
+        // Another call's plan may be made before this one rings anybody.
+        let first = plan.steps.first().map_or(&[][..], |s| &s.targets[..]);
+        people.will_ring(call, first.iter().map(|t| &t.who));
+        plan
     }
 
     /// How the kill switch stands.

@@ -186,8 +186,8 @@ impl People {
             .map_or_else(|| user.to_owned(), |o| o.name.clone())
     }
 
-    /// The ring group, in its order, with the telephones that are registered.
-    pub(crate) fn members(&self, contacts: &[Contact]) -> Vec<GroupMember> {
+    /// The ring group as `call` finds it, in its order, with the telephones that are registered.
+    pub(crate) fn members(&self, call: CallId, contacts: &[Contact]) -> Vec<GroupMember> {
         let mut group: Vec<_> = self.all.iter().filter(|(_, o)| o.rings > 0).collect();
         group.sort_by_key(|(_, o)| o.rings);
         group
@@ -200,6 +200,7 @@ impl People {
                 } else {
                     Availability::Busy
                 },
+                rings: o.ringing.iter().any(|c| *c != call),
                 idle_since: o.idle_since,
             })
             .collect()
@@ -260,19 +261,36 @@ impl People {
         group.map(|(user, _)| user.clone()).collect()
     }
 
-    /// How many of the ring group have a telephone, and how many of those are free to answer.
-    pub(crate) fn serving(&self, contacts: &[Contact]) -> (u16, u16) {
-        let members = self.members(contacts);
-        let there = members.iter().filter(|m| !m.devices.is_empty());
-        let free = there.clone().filter(|m| {
-            let rings = self
-                .all
-                .get(m.who.as_str())
-                .is_some_and(|o| !o.ringing.is_empty());
-            m.is == Availability::Free && !rings
-        });
+    /// How many of the ring group have a telephone, and how many of those could take one more call. The calls in `rung` are
+    /// counted by the queue, which rings for them: nobody counts as less free for their sake.
+    pub(crate) fn serving(&self, contacts: &[Contact], rung: &[CallId]) -> (u16, u16) {
+        let mut there: Vec<&One> = Vec::new();
+        for (user, one) in &self.all {
+            if one.rings > 0 && !self.devices(user, contacts).is_empty() {
+                there.push(one);
+            }
+        }
         let count = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
-        (count(there.count()), count(free.count()))
+        let serving = count(there.len());
+        // Who is told what a call is about has it as good as answered, and is still its one person.
+        there.retain(|o| o.talking.iter().all(|c| rung.contains(c)));
+        // However many telephones any other call rings, one person will take it.
+        let others: BTreeSet<CallId> = there
+            .iter()
+            .flat_map(|o| o.ringing.iter().copied())
+            .filter(|c| !rung.contains(c))
+            .collect();
+        (serving, count(there.len().saturating_sub(others.len())))
+    }
+
+    /// These are about to be rung for the call. Who is rung for another one in the same moment finds them ringing;
+    /// [`People::of_call`] says what came of it.
+    pub(crate) fn will_ring<'a>(&mut self, call: CallId, who: impl Iterator<Item = &'a PersonId>) {
+        for person in who {
+            if let Some(o) = self.all.get_mut(person.as_str()) {
+                o.ringing.insert(call);
+            }
+        }
     }
 
     /// What the call has its people do: who rings and who talks. Everybody else is done with it.
@@ -336,5 +354,80 @@ impl People {
             .collect();
         people.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.user.cmp(&b.user)));
         people
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anteroom_sip::{ContactId, Transport};
+    use anteroom_types::Pii;
+
+    const CALLS: [CallId; 3] = [CallId::from_u128(1), CallId::from_u128(2), CallId::from_u128(3)];
+
+    /// Ann and Bob, with a telephone each.
+    fn two() -> (People, Vec<Contact>) {
+        let mut people = People::default();
+        let stored = |user: &str, rings| Stored {
+            user: user.into(),
+            name: user.into(),
+            realm: "anteroom".into(),
+            ha1_md5: Pii::from("0"),
+            ha1_sha256: Pii::from("0"),
+            rings,
+            outbound: false,
+            class: String::new(),
+        };
+        people.set(&[stored("ann", 1), stored("bob", 2), stored("cat", 0)]);
+        let contact = |(id, user): (u64, &str)| Contact {
+            id: ContactId(id),
+            user: user.into(),
+            websocket: false,
+            transport: Transport::Udp,
+            user_agent: None,
+            source: ([192, 0, 2, 1], 5060).into(),
+            expires_in_s: 60,
+        };
+        (people, [(1, "ann"), (2, "bob"), (3, "cat")].map(contact).into())
+    }
+
+    #[test]
+    fn a_call_that_rings_is_counted_once_by_the_queue_or_here() {
+        let (mut people, contacts) = two();
+        let now = Mono::from_ms(0);
+        assert_eq!(people.serving(&[], &[]), (0, 0));
+        assert_eq!(people.serving(&contacts, &[]), (2, 2));
+        // The queue rings for it, and counts it.
+        people.of_call(CALLS[0], &["ann"], &[], now);
+        assert_eq!(people.serving(&contacts, &CALLS[..1]), (2, 2));
+        // It comes from elsewhere, and rings both: one of them will have it.
+        people.of_call(CALLS[0], &["ann", "bob"], &[], now);
+        assert_eq!(people.serving(&contacts, &[]), (2, 1));
+        // Ann is told what a call of the queue's is about, and then has the caller, who has left the queue.
+        people.of_call(CALLS[0], &[], &["ann"], now);
+        assert_eq!(people.serving(&contacts, &CALLS[..1]), (2, 2));
+        assert_eq!(people.serving(&contacts, &[]), (2, 1));
+        // Who talks anyway takes nobody more away by ringing.
+        people.of_call(CALLS[1], &["ann"], &[], now);
+        assert_eq!(people.serving(&contacts, &[]), (2, 1));
+        people.of_call(CALLS[2], &["bob"], &[], now);
+        assert_eq!(people.serving(&contacts, &[]), (2, 0));
+    }
+
+    #[test]
+    fn who_is_about_to_be_rung_for_one_call_is_seen_to_ring_by_the_next() {
+        let (mut people, contacts) = two();
+        let rings = |people: &People, call| -> Vec<bool> {
+            people.members(call, &contacts).iter().map(|m| m.rings).collect()
+        };
+        people.will_ring(CALLS[0], [PersonId::new("ann"), PersonId::new("nobody")].iter());
+        assert_eq!(rings(&people, CALLS[1]), [true, false]);
+        assert_eq!(
+            rings(&people, CALLS[0]),
+            [false, false],
+            "its own ringing is no other's"
+        );
+        people.of_call(CALLS[0], &[], &[], Mono::from_ms(0));
+        assert_eq!(rings(&people, CALLS[1]), [false, false]);
     }
 }

@@ -46,8 +46,12 @@ impl Shared {
             return;
         }
         let contacts = self.sip.registrations();
-        let (serving, free) = lock(&self.desk.people).serving(&contacts);
-        self.queue(|q, now| q.people(now, serving, free));
+        self.queue(|q, now| {
+            // As one look: a call that is answered meanwhile is counted neither twice nor not at all.
+            let rung: Vec<CallId> = q.rung().collect();
+            let (serving, free) = lock(&self.desk.people).serving(&contacts, &rung);
+            q.people(now, serving, free)
+        });
     }
 }
 

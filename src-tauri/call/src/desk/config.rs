@@ -1,7 +1,7 @@
 //! How a desk call behaves.
 
 use crate::leg::LegLimits;
-use crate::ring::Fallback;
+use crate::ring::{Fallback, RingTimes};
 use crate::scene::Greeting;
 use crate::voicemail::VoicemailLimits;
 
@@ -67,7 +67,7 @@ pub struct DeskConfig {
     pub say_slot: bool,
     /// How long a caller may queue, milliseconds.
     pub queue_ms_max: u64,
-    /// What then, or when the queue is full. Not [`Fallback::Queue`].
+    /// What then, or when the queue is full or nobody serves it. Not [`Fallback::Queue`].
     pub after_queue: Fallback,
     /// How often a queuing caller is told their place, milliseconds.
     pub position_every_ms: u64,
@@ -99,6 +99,19 @@ impl Default for DeskConfig {
             callback_key: Some('1'),
             voicemail: VoicemailLimits::default(),
         }
+    }
+}
+
+impl DeskConfig {
+    /// The longest that telephones ring for a caller between a hand-over of the receptionist's and the plan's fallback,
+    /// milliseconds, when a group is rung with these times and the sentence takes no longer than `sentence_ms`. An
+    /// emergency while they ring begins it anew. Briefings that ask whoever answers are not in it.
+    #[must_use]
+    pub fn rings_ms_max(&self, times: RingTimes, sentence_ms: u64) -> u64 {
+        let sentence = sentence_ms.min(self.announce_ms_max) + self.start_ms_max;
+        // Whoever lifts a handset and puts it down again before the sentence is over leaves the others to be rung for a
+        // whole step more.
+        sentence.saturating_add(times.total_ms.max(times.step_ms))
     }
 }
 

@@ -1,8 +1,27 @@
 //! From the receptionist to a person, or to what is said when there is none.
 
-use crate::story::{Story, plan};
+use crate::story::{Story, plan, target};
 use anteroom_call::desk::{AnswerPolicy, Briefing, DeskConfig, DeskInput, HandOver};
-use anteroom_call::ring::Fallback;
+use anteroom_call::ring::{Availability, Fallback, GroupMember, RingPlan, RingStrategy, RingTimes};
+
+/// A hand-over of a group of two with these times, all at once or one after the other, without an end of the sentence.
+fn rings(times: RingTimes, strategy: RingStrategy, urgent: bool, sentence_ms: u64) -> DeskInput {
+    let member = |name| GroupMember {
+        who: target(name).who,
+        devices: vec![target(name).at],
+        is: Availability::Free,
+        rings: false,
+        idle_since: None,
+    };
+    let members = [member("ann1"), member("bob1")];
+    DeskInput::HandOver(HandOver {
+        plan: RingPlan::of_group(strategy, &members, times, Fallback::Receptionist, urgent),
+        briefing: Briefing::Screen,
+        sentence_ms: Some(sentence_ms),
+        task_made: urgent,
+        urgent,
+    })
+}
 
 fn announced(briefing: Briefing) -> DeskInput {
     DeskInput::HandOver(HandOver {
@@ -150,4 +169,47 @@ fn an_emergency_while_somebody_is_rung_rings_everybody_else_beside_them() {
         "stop C",
         "connect C<A A<C",
     ]);
+}
+
+#[test]
+fn the_receptionist_has_the_caller_back_within_the_time_it_is_told() {
+    let seconds = |step: u64, total: u64| RingTimes {
+        step_ms: step * 1_000,
+        total_ms: total * 1_000,
+    };
+    for times in [seconds(25, 45), seconds(120, 5), seconds(5, 300)] {
+        for strategy in [RingStrategy::All, RingStrategy::InOrder] {
+            for lifted in [false, true] {
+                let max = DeskConfig::default().rings_ms_max(times, 12_000);
+                let mut s = Story::incoming();
+                s.happens(rings(times, strategy, false, 12_000));
+                if lifted {
+                    // The end of the sentence is not reported; until it is taken to be over, Ann has the handset.
+                    s.seconds(4).answers('A').seconds(9).hangs_up('A');
+                }
+                let left = max.div_ceil(1_000) - if lifted { 13 } else { 0 };
+                s.seconds(left);
+                let told = s.so_far();
+                let back = told.iter().filter(|t| *t == "ReturnToReceptionist").count();
+                assert_eq!(back, 1, "{times:?} {strategy:?} {lifted}: {told:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_emergency_while_telephones_ring_begins_their_time_anew_and_no_longer() {
+    let times = RingTimes {
+        step_ms: 25_000,
+        total_ms: 45_000,
+    };
+    let max = DeskConfig::default().rings_ms_max(times, 12_000);
+    let mut s = Story::incoming();
+    s.happens(rings(times, RingStrategy::InOrder, false, 3_000))
+        .seconds(30);
+    s.happens(rings(times, RingStrategy::InOrder, true, 12_000));
+    s.seconds(44);
+    assert!(!s.so_far().iter().any(|t| t == "ReturnToReceptionist"));
+    s.seconds(max / 1_000 - 44);
+    assert!(s.so_far().iter().any(|t| t == "ReturnToReceptionist"));
 }

@@ -46,6 +46,7 @@ fn plan(w: &mut World) -> RingPlan {
                 is: w
                     .rng
                     .pick(&[Availability::Free, Availability::Free, Availability::Busy]),
+                rings: w.rng.percent(20),
                 idle_since: None,
                 who,
             }

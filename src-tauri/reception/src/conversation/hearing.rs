@@ -241,8 +241,11 @@ impl Conversation {
         let state = std::mem::replace(&mut self.state, State::Open(Asked::Nothing));
         let mut given = Vec::new();
         match state {
-            // A person is on the way already.
-            State::HandingOver { .. } => self.state = state,
+            // A person is on the way already. Everybody who is rung now has the whole time to come.
+            State::HandingOver { since, need } => {
+                let since = if again { self.now } else { since };
+                self.state = State::HandingOver { since, need };
+            }
             // What was being taken down goes with the emergency: one person, one call back.
             State::Collecting(c) => given = c.form.values().to_vec(),
             _ => {}

@@ -46,6 +46,8 @@ use std::sync::Arc;
 const TURNS_REMEMBERED: usize = 64;
 /// Utterances kept to be said again.
 const ROUND_MAX: usize = 8;
+/// How much later than the desk's own word nobody is believed to come, milliseconds.
+const DESK_LATE_MS: u64 = 10_000;
 /// Candidates kept in a record.
 const CANDIDATES_MAX: usize = 5;
 
@@ -66,6 +68,10 @@ pub struct Setup {
     pub language: String,
     /// The number the line shows for the caller, if any.
     pub caller_number: Option<Pii<String>>,
+    /// The longest that the desk rings for one [`ConvEffect::Handover`] or [`ConvEffect::RingDesk`] before it answers with
+    /// [`ConvEvent::HandoverFailed`], milliseconds. The policy's `handover_ms_max` never ends a handover sooner: the desk
+    /// would go on ringing for a caller who was told that nobody is free.
+    pub desk_rings_ms: u64,
 }
 
 /// One call's conversation. See the module.
@@ -78,6 +84,8 @@ pub struct Conversation {
     calibration: Arc<Calibration>,
     language: String,
     line_number: Option<Value>,
+    /// Milliseconds after which a handover counts as failed although the desk has said nothing.
+    handover_ms_max: u64,
     now: Mono,
     local: DateTime,
     state: State,
@@ -111,7 +119,9 @@ impl Conversation {
         let least = &setup.policy.search;
         calibration.threshold = calibration.threshold.max(least.threshold_min);
         calibration.margin = calibration.margin.max(least.margin_min);
+        let desk_ms = setup.desk_rings_ms.saturating_add(DESK_LATE_MS);
         Self {
+            handover_ms_max: setup.policy.limits.handover_ms_max.max(desk_ms),
             policy: setup.policy,
             lexicon: setup.lexicon,
             intents: setup.intents,
@@ -162,7 +172,7 @@ impl Conversation {
         let l = &self.policy.limits;
         match &self.state {
             State::Looking { since, .. } => Some(since.plus_ms(l.lookup_ms_max)),
-            State::HandingOver { since, .. } => Some(since.plus_ms(l.handover_ms_max)),
+            State::HandingOver { since, .. } => Some(since.plus_ms(self.handover_ms_max)),
             State::Closing { since, .. } => Some(since.plus_ms(l.goodbye_ms_max)),
             State::Collecting(c) => c.keyed.map(|k| k.plus_ms(l.keypad_pause_ms)),
             State::Fresh | State::Open(_) | State::Over => None,
@@ -290,6 +300,7 @@ impl Conversation {
                 let turn = *turn;
                 self.candidates(turn, Vec::new());
             }
+            // The desk says so itself, and sooner; this is for the day it does not.
             State::HandingOver { .. } => self.handover_failed(),
             State::Closing { .. } => self.hang_up(),
             State::Collecting(_) => self.keys_paused(),

@@ -454,6 +454,45 @@ fn a_person_is_rung_and_if_nobody_comes_a_callback_is_made() {
 }
 
 #[test]
+fn an_emergency_while_a_person_is_rung_gives_everybody_who_is_rung_then_the_whole_time() {
+    let mut call = Call::new();
+    call.hears("Can I speak to a person?");
+    let asked = call.now;
+    call.now = asked.plus_ms(26_000);
+    // Four seconds later; the desk rings everybody from here, for 45 s.
+    assert!(
+        call.hears("My father has chest pain.")
+            .contains(&"ring desk".to_owned())
+    );
+    let alarmed = call.now;
+    call.now = asked.plus_ms(55_000);
+    assert!(call.give(ConvEvent::Tick).is_empty(), "everybody is being rung");
+    // Said again, nobody is rung anew, and nothing is put off.
+    call.hears("He's not breathing.");
+    assert_eq!(call.talk.next_timeout(), Some(alarmed.plus_ms(55_000)));
+    call.now = alarmed.plus_ms(45_000);
+    assert_eq!(call.give(ConvEvent::HandoverFailed)[0], "say handover_failed");
+}
+
+#[test]
+fn nobody_is_given_up_while_the_desk_may_still_ring_however_short_the_policy_s_limit_is() {
+    for (desk_ms, last_resort_ms) in [(5_000, 55_000), (45_000, 55_000), (300_000, 310_000)] {
+        let mut call = Call::new();
+        call.talk = Conversation::new(Setup {
+            desk_rings_ms: desk_ms,
+            ..setup(None)
+        });
+        call.give(ConvEvent::Started);
+        call.hears("Can I speak to a person?");
+        let last_resort = call.now.plus_ms(last_resort_ms);
+        call.now = call.now.plus_ms(last_resort_ms - 1);
+        assert!(call.give(ConvEvent::Tick).is_empty(), "{desk_ms}");
+        call.now = last_resort;
+        assert_eq!(call.give(ConvEvent::Tick)[0], "say handover_failed", "{desk_ms}");
+    }
+}
+
+#[test]
 fn results_are_never_read_out() {
     let call = check(
         Call::new(),

@@ -24,6 +24,7 @@ pub(super) fn setup(number: Option<&str>) -> Setup {
         calibration: Arc::new(Calibration::default()),
         language: "en".to_owned(),
         caller_number: None,
+        desk_rings_ms: 45_000,
     });
     Setup {
         caller_number: number.map(Pii::from),
