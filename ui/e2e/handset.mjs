@@ -316,6 +316,30 @@ const steps = {
     await over();
   },
 
+  async 'the tab that took over goes while the first still talks: nobody is hung up on, and then it rings there again'() {
+    const second = await anna.open();
+    await second.goto(new URL('/handset', anna.page.url()).href);
+    await connected(ben);
+    await button(second, 'Ring here instead').click();
+    await ready(second);
+    const stays = anna.page.getByText('This call stays here until it ends.');
+    await stays.waitFor();
+    await second.close();
+    await stays.waitFor({ state: 'detached' });
+    // A setup that took the line with it would have done so by now.
+    await anna.page.waitForTimeout(1_000);
+    await hears(ben.page, HERTZ.anna);
+    await hears(anna.page, HERTZ.ben);
+    await button(anna.page, 'Mute').click();
+    await hears(ben.page, HERTZ.anna, false);
+    await button(anna.page, 'Unmute').click();
+    await over();
+    await ready(anna.page);
+    await connected(ben);
+    await hears(ben.page, HERTZ.anna);
+    await over();
+  },
+
   async 'sound can be tested, and devices are chosen and remembered'() {
     await button(anna.page, 'Test the microphone').click();
     const level = anna.page.getByRole('region', { name: 'Sound' }).getByRole('meter');

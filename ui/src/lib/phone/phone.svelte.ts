@@ -86,6 +86,8 @@ export class Phone {
   #user = $state<string | null>(null);
   /** Credentials of another name, to be used once no call needs the old ones. */
   #fresh: Handset | null = null;
+  /** A setup waits for the end of the last call. */
+  #due = false;
 
   ringing = $derived(this.calls.filter((c) => c.phase === 'ringing' || c.phase === 'answering'));
   /** The call in hand: one that talks, else one that is being made. */
@@ -141,17 +143,22 @@ export class Phone {
     this.#tones.close();
   }
 
-  /** Asks for what it takes to be a telephone, after that failed. */
+  /** Asks for what it takes to be a telephone: at first, after that failed, or when the telephone comes back to this tab. */
   async retrySetup(): Promise<void> {
+    // A call in hand needs the line it is on to its end, and its controls meanwhile.
+    this.#due = this.#line?.busy === true;
+    if (this.#due) return;
+    this.#letGo();
     this.setup = { is: 'loading' };
     try {
       const [session, handset] = await Promise.all([client.session(), client.handset()]);
-      if (this.#stopped.signal.aborted || this.role !== 'telephone') return;
+      // With a line, another attempt was faster; it may have a call by now.
+      if (this.#stopped.signal.aborted || this.role !== 'telephone' || this.#line !== null) return;
       this.#user = session.user ?? null;
       this.manager = session.role === 'manager';
       this.#connect(handset);
     } catch (why) {
-      this.setup = { is: 'failed', why };
+      if (this.#line === null) this.setup = { is: 'failed', why };
     }
   }
 
@@ -346,10 +353,11 @@ export class Phone {
     this.#line.start();
   }
 
-  /** Once no call needs the line any more: lets it go, or takes it up under its new name. */
+  /** Once no call needs the line any more: lets it go, sets it up again, or takes it up under its new name. */
   #settle(): void {
     if (this.#line?.busy === true) return;
     if (this.role === 'elsewhere') this.#letGo();
+    else if (this.#due) void this.retrySetup();
     else if (this.#fresh !== null) this.#connect(this.#fresh);
   }
 
