@@ -1,5 +1,5 @@
 // The browser as a telephone: what the page shows of it, and what the page may ask of it.
-import type { CallDesk, DeskCommand, DeskDone, Handset } from '../api';
+import type { CallDesk, DeskCommand, DeskDone, DeskStage, Handset } from '../api';
 import type { Board } from '../board.svelte';
 import * as client from '../client';
 import { load, present, save, type Choice, type MicProblem, type Sound, type Use } from './devices';
@@ -52,6 +52,9 @@ export class PhoneCall {
     this.phase = sip.way === 'in' ? 'ringing' : 'calling';
   }
 }
+
+/** Somebody is asked whether they take a call. */
+export type Consulting = Extract<DeskStage, { is: 'consulting' }>;
 
 /** What became of the last call. */
 export interface Last {
@@ -181,6 +184,12 @@ export class Phone {
     return this.board.desk.find((d) => d.call === call.callId) ?? null;
   }
 
+  /** How a call is offered to us with a text, if it is: then we accept or decline it, once one of our telephones is up. */
+  offerOf(desk: CallDesk | null): Consulting | null {
+    const stage = desk?.stage;
+    return stage?.is === 'consulting' && stage.briefing === 'text' && this.isMe(stage.to) ? stage : null;
+  }
+
   /** Who is at the other end: the caller as the record has them, a colleague by name, else what SIP tells. */
   who(call: PhoneCall): string | null {
     const { name, number } = call.sip;
@@ -223,7 +232,6 @@ export class Phone {
   }
 
   end(call: PhoneCall): void {
-    if (call.phase === 'ringing' && this.deskOf(call)?.brief?.wants_answer === true) void this.command(call, { command: 'decline' });
     call.sip.end();
   }
 
