@@ -91,6 +91,9 @@ async function over(who = anna) {
   await Promise.all(everybody.map(({ page }) => idle(page)));
 }
 
+/** Where the call stands at the desk. */
+const place = (desk) => server.do(`desk ${JSON.stringify({ legs: [], listeners: [], ...desk })}`);
+
 /** What anna's page asks the desk to do, while `act` runs. */
 async function asks(act) {
   const [request] = await Promise.all([
@@ -228,12 +231,10 @@ const steps = {
   },
 
   async 'a caller the receptionist has spoken to rings with who, why and the last lines'() {
-    server.do(`desk ${JSON.stringify({
+    place({
       stage: { is: 'ringing', who: ['anna'], since: Date.now() },
       brief: { reason: 'Wants to know whether somebody speaks Polish', lines: [], note: 'Prefers to be rung after four', by: 'carla', wants_answer: false },
-      legs: [],
-      listeners: [],
-    })}`);
+    });
     await dial(caller.page, 'anna');
     await anna.page.getByRole('heading', { name: 'Incoming call 01632 960123' }).waitFor();
     const card = anna.page.getByRole('region', { name: /Incoming call/ });
@@ -273,7 +274,7 @@ const steps = {
     await anna.page.getByText('Asking Ben Example').waitFor();
     await becomes('nobody has answered yet', () => button(anna.page, 'Put through').isDisabled(), true);
     await look('handset-asking');
-    server.do(`desk ${JSON.stringify({ stage: { is: 'consulting', by: 'anna', to: 'ben', briefing: 'spoken', answered: true, since: Date.now() }, legs: [], listeners: [] })}`);
+    place({ stage: { is: 'consulting', by: 'anna', to: 'ben', briefing: 'spoken', answered: true, since: Date.now() } });
     assert.deepEqual(await asks(() => button(anna.page, 'Put through').click()), { command: 'complete' });
     assert.deepEqual(await asks(() => button(anna.page, 'Back to the caller').click()), { command: 'abort' });
     assert.deepEqual(await asks(() => anna.page.keyboard.press('p')), { command: 'park', slot: null });
@@ -283,11 +284,46 @@ const steps = {
   },
 
   async 'a call offered with a text is accepted or declined on the screen'() {
-    server.do(`desk ${JSON.stringify({ stage: { is: 'consulting', by: 'carla', to: 'anna', briefing: 'text', answered: false, since: Date.now() }, brief: { reason: 'Prescription', lines: [], note: 'Known patient', by: 'carla', wants_answer: true }, legs: [], listeners: [] })}`);
-    await anna.page.getByText('Offered to you').waitFor();
-    await look('handset-offered');
-    assert.deepEqual(await asks(() => button(anna.page, 'Decline').click()), { command: 'decline' });
-    assert.deepEqual(await asks(() => button(anna.page, 'Accept').click()), { command: 'accept' });
+    const offer = (answered) =>
+      place({
+        stage: { is: 'consulting', by: 'carla', to: 'anna', briefing: 'text', answered, since: Date.now() },
+        brief: { reason: 'Prescription', lines: [], note: 'Known patient', by: 'carla', wants_answer: true },
+      });
+    const accept = button(anna.page, 'Accept');
+    for (const [name, command] of [['Decline', 'decline'], ['Accept', 'accept']]) {
+      offer(false);
+      await dial(caller.page, 'anna');
+      const card = anna.page.getByRole('region', { name: /^Incoming call/ });
+      for (const text of ['Carla Example offers you this call', 'Prescription', 'Known patient', 'Answer first; then accept or decline']) {
+        await card.getByText(text).waitFor();
+      }
+      assert.equal(await accept.count(), 0);
+      if (command === 'decline') await look('handset-offered-ringing');
+      await anna.page.keyboard.press('a');
+      const offered = anna.page.getByRole('region', { name: 'Carla Example offers you this call' });
+      for (const text of ['Prescription', 'Known patient', 'The caller does not hear you yet.']) await offered.getByText(text).waitFor();
+      await becomes('the machine does not know yet that it was answered', () => accept.isDisabled(), true);
+      offer(true);
+      await becomes('it can be decided', () => accept.isDisabled(), false);
+      await anna.page.getByText('Offered to you').waitFor();
+      if (command === 'decline') await look('handset-offered-answered');
+      assert.deepEqual(await asks(() => button(anna.page, name).click()), { command });
+      if (command === 'accept') {
+        await anna.page.getByText('Talking').waitFor();
+        await gone(accept);
+      }
+      // Who declines is hung up on by the machine; here the caller does it.
+      await over(caller);
+    }
+    // It rings at another telephone of hers, or was answered there: there is no screen but this one.
+    for (const answered of [false, true]) {
+      offer(answered);
+      await anna.page.getByText('Offered to you').waitFor();
+      if (!answered) await look('handset-offered');
+      assert.deepEqual(await asks(() => button(anna.page, 'Decline').click()), { command: 'decline' });
+      assert.deepEqual(await asks(() => accept.click()), { command: 'accept' });
+      await gone(accept);
+    }
   },
 
   async 'of two tabs one rings; the other can take over, and does when the first goes'() {
@@ -313,6 +349,30 @@ const steps = {
     await second.close();
     await ready(anna.page);
     await connected(ben);
+    await over();
+  },
+
+  async 'the tab that took over goes while the first still talks: nobody is hung up on, and then it rings there again'() {
+    const second = await anna.open();
+    await second.goto(new URL('/handset', anna.page.url()).href);
+    await connected(ben);
+    await button(second, 'Ring here instead').click();
+    await ready(second);
+    const stays = anna.page.getByText('This call stays here until it ends.');
+    await stays.waitFor();
+    await second.close();
+    await stays.waitFor({ state: 'detached' });
+    // A setup that took the line with it would have done so by now.
+    await anna.page.waitForTimeout(1_000);
+    await hears(ben.page, HERTZ.anna);
+    await hears(anna.page, HERTZ.ben);
+    await button(anna.page, 'Mute').click();
+    await hears(ben.page, HERTZ.anna, false);
+    await button(anna.page, 'Unmute').click();
+    await over();
+    await ready(anna.page);
+    await connected(ben);
+    await hears(ben.page, HERTZ.anna);
     await over();
   },
 
@@ -421,8 +481,8 @@ const steps = {
   },
 
   async 'a manager sees whose call it is and may listen; in the call one sees who does'() {
-    const talking = (listeners) => `desk ${JSON.stringify({ stage: { is: 'talking', who: ['ben', 'carla'], since: Date.now() }, legs: [], listeners })}`;
-    server.do(talking([]));
+    const talking = (listeners) => place({ stage: { is: 'talking', who: ['ben', 'carla'], since: Date.now() }, listeners });
+    talking([]);
     const manager = await person('carla', 'allowed', 'manager');
     try {
       await manager.page.getByText('Talks to Ben Example, Carla Example').waitFor();
@@ -435,7 +495,7 @@ const steps = {
       await ringing(anna.page).waitFor();
       await anna.page.keyboard.press('a');
       await anna.page.getByText('Talking').waitFor();
-      server.do(talking(['carla']));
+      talking(['carla']);
       await anna.page.getByText('Listening: Carla Example').waitFor();
       await look('handset-three');
       assert.deepEqual(await asks(() => button(anna.page, 'Leave the call').click()), { command: 'leave' });

@@ -1,10 +1,11 @@
 // The handset's line: registered with the server, ready to be rung and to ring. Only this file and sipcall.ts know the SIP
 // library.
 import JsSIP from 'jssip';
+import type { RTCSession } from 'jssip/lib/RTCSession';
 import type { IncomingRTCSessionEvent, OutgoingRTCSessionEvent, UA as UserAgent } from 'jssip/lib/UA';
 import type { Handset } from '../api';
 import { delay } from '../backoff';
-import { SipCall } from './sipcall';
+import { SipCall, type Way } from './sipcall';
 import { SipSocket, type Link } from './socket';
 
 export type Registration =
@@ -84,7 +85,9 @@ export class Line {
   quieten(): void {
     this.#quiet = true;
     clearTimeout(this.#timer);
-    if (this.#agent.isRegistered()) this.#agent.unregister();
+    if (!this.#agent.isRegistered()) return;
+    this.#agent.unregister();
+    this.#host.registration({ is: 'connecting' });
   }
 
   get busy(): boolean {
@@ -113,14 +116,16 @@ export class Line {
       mediaStream,
       pcConfig: { iceServers },
     });
-    return this.#track(new SipCall(session, 'out', null, mediaStream), session);
+    return this.#track(session, 'out', null, mediaStream);
   }
 
-  #track(call: SipCall, session: { on(type: 'ended' | 'failed', f: () => void): unknown }): SipCall {
-    this.#calls.add(call);
+  #track(session: RTCSession, way: Way, callId: string | null, mic: MediaStream | null): SipCall {
+    // Before the call listens itself: whoever hears from it that it is over finds the line free.
     const over = () => this.#calls.delete(call);
     session.on('ended', over);
     session.on('failed', over);
+    const call = new SipCall(session, way, callId, mic);
+    this.#calls.add(call);
     return call;
   }
 
@@ -130,7 +135,7 @@ export class Line {
       return;
     }
     const id = (request.getHeader('X-Anteroom-Call') as string | undefined) ?? null;
-    this.#host.incoming(this.#track(new SipCall(session, 'in', id), session));
+    this.#host.incoming(this.#track(session, 'in', id, null));
   }
 
   #link(link: Link): void {

@@ -1,5 +1,5 @@
 // The browser as a telephone: what the page shows of it, and what the page may ask of it.
-import type { CallDesk, DeskCommand, DeskDone, Handset } from '../api';
+import type { CallDesk, DeskCommand, DeskDone, DeskStage, Handset } from '../api';
 import type { Board } from '../board.svelte';
 import * as client from '../client';
 import { load, present, save, type Choice, type MicProblem, type Sound, type Use } from './devices';
@@ -53,6 +53,9 @@ export class PhoneCall {
   }
 }
 
+/** Somebody is asked whether they take a call. */
+export type Consulting = Extract<DeskStage, { is: 'consulting' }>;
+
 /** What became of the last call. */
 export interface Last {
   who: string | null;
@@ -86,6 +89,8 @@ export class Phone {
   #user = $state<string | null>(null);
   /** Credentials of another name, to be used once no call needs the old ones. */
   #fresh: Handset | null = null;
+  /** A setup waits for the end of the last call. */
+  #due = false;
 
   ringing = $derived(this.calls.filter((c) => c.phase === 'ringing' || c.phase === 'answering'));
   /** The call in hand: one that talks, else one that is being made. */
@@ -141,17 +146,22 @@ export class Phone {
     this.#tones.close();
   }
 
-  /** Asks for what it takes to be a telephone, after that failed. */
+  /** Asks for what it takes to be a telephone: at first, after that failed, or when the telephone comes back to this tab. */
   async retrySetup(): Promise<void> {
+    // A call in hand needs the line it is on to its end, and its controls meanwhile.
+    this.#due = this.#line?.busy === true;
+    if (this.#due) return;
+    this.#letGo();
     this.setup = { is: 'loading' };
     try {
       const [session, handset] = await Promise.all([client.session(), client.handset()]);
-      if (this.#stopped.signal.aborted || this.role !== 'telephone') return;
+      // With a line, another attempt was faster; it may have a call by now.
+      if (this.#stopped.signal.aborted || this.role !== 'telephone' || this.#line !== null) return;
       this.#user = session.user ?? null;
       this.manager = session.role === 'manager';
       this.#connect(handset);
     } catch (why) {
-      this.setup = { is: 'failed', why };
+      if (this.#line === null) this.setup = { is: 'failed', why };
     }
   }
 
@@ -172,6 +182,12 @@ export class Phone {
   /** Where a call stands at the desk, if the desk knows it. */
   deskOf(call: PhoneCall): CallDesk | null {
     return this.board.desk.find((d) => d.call === call.callId) ?? null;
+  }
+
+  /** How a call is offered to us with a text, if it is: then we accept or decline it, once one of our telephones is up. */
+  offerOf(desk: CallDesk | null): Consulting | null {
+    const stage = desk?.stage;
+    return stage?.is === 'consulting' && stage.briefing === 'text' && this.isMe(stage.to) ? stage : null;
   }
 
   /** Who is at the other end: the caller as the record has them, a colleague by name, else what SIP tells. */
@@ -216,7 +232,6 @@ export class Phone {
   }
 
   end(call: PhoneCall): void {
-    if (call.phase === 'ringing' && this.deskOf(call)?.brief?.wants_answer === true) void this.command(call, { command: 'decline' });
     call.sip.end();
   }
 
@@ -346,10 +361,11 @@ export class Phone {
     this.#line.start();
   }
 
-  /** Once no call needs the line any more: lets it go, or takes it up under its new name. */
+  /** Once no call needs the line any more: lets it go, sets it up again, or takes it up under its new name. */
   #settle(): void {
     if (this.#line?.busy === true) return;
     if (this.role === 'elsewhere') this.#letGo();
+    else if (this.#due) void this.retrySetup();
     else if (this.#fresh !== null) this.#connect(this.#fresh);
   }
 

@@ -38,7 +38,7 @@ export class SipCall {
   #over: Ending | null = null;
   #mic: MediaStream | null;
 
-  constructor(session: RTCSession, way: Way, callId: string | null, mic: MediaStream | null = null) {
+  constructor(session: RTCSession, way: Way, callId: string | null, mic: MediaStream | null) {
     this.#mic = mic;
     this.#session = session;
     this.way = way;
