@@ -57,11 +57,20 @@ impl Call {
         if command == Command::Callback {
             self.promise = (note, due);
             self.promised_task = None;
-            let by = self.whoever(by);
+            let by = self.whoever(by, Attending::Talks);
             self.order(&by, command).await?;
             return Ok(self.promised_task);
         }
-        let by = self.whoever(by);
+        // Who is asked whether they take the caller answers that, nobody else.
+        let answers = matches!(command, Command::Accept | Command::Decline);
+        let by = self.whoever(
+            by,
+            if answers {
+                Attending::Asked
+            } else {
+                Attending::Talks
+            },
+        );
         if note.is_some() {
             let giver = match &by {
                 By::Person(p) => Some(p.as_str().to_owned()),
@@ -74,7 +83,7 @@ impl Call {
 
     /// Staff pause what is kept of the call, or go on. Whoever talks in it may; `by` nobody in particular is whoever does.
     pub(super) async fn private(&mut self, by: Option<By>, on: bool) -> Result<(), ControlError> {
-        let by = self.whoever(by);
+        let by = self.whoever(by, Attending::Talks);
         let talks = |a: &Attendee| {
             a.is == Attending::Talks
                 && match &by {
@@ -115,13 +124,13 @@ impl Call {
         }
     }
 
-    /// Nobody in particular acts as whoever has the call.
-    fn whoever(&self, by: Option<By>) -> By {
-        let talks = || {
+    /// Nobody in particular acts as whoever has the call, or is asked about it.
+    fn whoever(&self, by: Option<By>, is: Attending) -> By {
+        let there = || {
             let mut there = self.desk.attendees().into_iter();
-            there.find(|a| a.is == Attending::Talks)
+            there.find(|a| a.is == is)
         };
-        by.unwrap_or_else(|| talks().map_or_else(|| By::Person(PersonId::new("desk")), |a| By::Leg(a.leg)))
+        by.unwrap_or_else(|| there().map_or_else(|| By::Person(PersonId::new("desk")), |a| By::Leg(a.leg)))
     }
 
     pub(super) async fn desk_effects(&mut self, effects: Vec<DeskEffect>) {
