@@ -556,6 +556,12 @@ export type DeskCommand =
     }
   | {
       command: 'pickup';
+    }
+  | {
+      command: 'pause_recording';
+    }
+  | {
+      command: 'resume_recording';
     };
 /**
  * What a device is.
@@ -879,6 +885,10 @@ export interface CallDesk {
    * Users who listen or whisper, where policy lets staff see it.
    */
   listeners: string[];
+  /**
+   * Whether recording and transcription are paused, for instance while a payment card is read out.
+   */
+  recording_paused?: boolean;
   stage: DeskStage;
 }
 /**
