@@ -283,6 +283,22 @@ const steps = {
     assert.deepEqual(await asks(() => button(anna.page, 'Retrieve').click()), { command: 'retrieve', slot: 1 });
   },
 
+  async 'recording is paused while a payment card is read out, and goes on'() {
+    const stage = { is: 'talking', who: ['anna'], since: Date.now() };
+    place({ stage });
+    await connected(caller);
+    assert.deepEqual(await asks(() => button(anna.page, 'Pause recording').click()), { command: 'pause_recording' });
+    place({ stage, recording_paused: true });
+    const state = anna.page.getByText('Recording is paused');
+    await state.waitFor();
+    await look('handset-recording-paused');
+    assert.deepEqual(await asks(() => button(anna.page, 'Go on recording').click()), { command: 'resume_recording' });
+    place({ stage, recording_paused: false });
+    await gone(state);
+    await button(anna.page, 'Pause recording').waitFor();
+    await over(caller);
+  },
+
   async 'a call offered with a text is accepted or declined on the screen'() {
     const offer = (answered) =>
       place({
