@@ -51,7 +51,8 @@ pub struct GroupMember {
 pub enum Fallback {
     /// A message can be left, then a task is made of it.
     Voicemail,
-    /// The caller is told they will be rung back; a task is made.
+    /// The caller is told they will be rung back; a task is made. Of whom no number is known that can be rung, this is
+    /// [`Fallback::Voicemail`].
     Callback,
     /// The receptionist takes the caller back, and asks what it needs to for a task. Without automation this is
     /// [`Fallback::Voicemail`].

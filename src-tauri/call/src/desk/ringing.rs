@@ -178,10 +178,8 @@ impl DeskCall {
             }
             Fallback::Queue => self.join_queue(),
             Fallback::Voicemail => self.greet(),
-            Fallback::Callback => {
-                self.make_task(TaskWhy::Missed);
-                self.farewell(Announcement::WillRingBack, DeskOutcome::Callback);
-            }
+            Fallback::Callback if self.config.can_ring_back => self.promise_or_goodbye(),
+            Fallback::Callback => self.greet(),
             Fallback::HangUp => {
                 let what = match refused {
                     Some(486 | 600) => Announcement::Busy,
