@@ -173,6 +173,25 @@ impl RingPlan {
         self
     }
 
+    /// The same plan with those of `last` who are in it rung after all others, one by one in the order given.
+    #[must_use]
+    pub(crate) fn with_last(mut self, last: &[Target]) -> Self {
+        let mut put_off = Vec::new();
+        for step in &mut self.steps {
+            let ring_ms = step.ring_ms;
+            let theirs = step.targets.extract_if(.., |t| last.contains(t));
+            put_off.extend(theirs.map(|t| (t, ring_ms)));
+        }
+        put_off.sort_by_key(|(t, _)| last.iter().position(|l| l == t));
+        self.steps.retain(|s| !s.targets.is_empty());
+        self.steps
+            .extend(put_off.into_iter().map(|(t, ring_ms)| RingStep {
+                targets: vec![t],
+                ring_ms,
+            }));
+        self
+    }
+
     /// The steps to go, each within its limits and none empty.
     pub(crate) fn rounds(&self) -> VecDeque<RingStep> {
         let bounded = |s: &RingStep| RingStep {

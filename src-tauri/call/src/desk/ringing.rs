@@ -382,7 +382,7 @@ impl DeskCall {
     }
 
     /// Steps for the group, with `first` rung together with its first step.
-    pub(super) fn rescue_plan(&self, first: Option<crate::party::Target>) -> RingPlan {
+    pub(super) fn plan_again(&self, first: Option<Target>) -> RingPlan {
         let mut plan = self.recall_plan(Vec::new(), 0);
         let Some(first) = first else { return plan };
         let mut rounds: VecDeque<RingStep> = plan.rounds();
@@ -395,5 +395,22 @@ impl DeskCall {
         } else {
             plan.with_first(vec![first], self.config.recall_ms)
         }
+    }
+
+    /// Steps for the group, with the telephone that was lost after everybody else: whoever answers there may be unheard
+    /// again, but it is better than nobody.
+    pub(super) fn plan_elsewhere(&self, lost: Option<Target>) -> RingPlan {
+        let mut plan = self.recall_plan(Vec::new(), 0);
+        let Some(lost) = lost else { return plan };
+        if plan.steps.iter().all(|s| s.targets.is_empty()) {
+            return plan.with_first(vec![lost], self.config.recall_ms);
+        }
+        if !plan.steps.iter().any(|s| s.targets.contains(&lost)) {
+            plan.steps.push(RingStep {
+                targets: vec![lost],
+                ring_ms: self.config.recall_ms,
+            });
+        }
+        plan
     }
 }

@@ -42,7 +42,7 @@ impl DeskCall {
 
     pub(super) fn queue_turn(&mut self, plan: RingPlan) {
         if matches!(self.phase, Phase::Queued(_)) {
-            self.ring(&plan, self.briefing, false);
+            self.ring(&plan.with_last(&self.lost), self.briefing, false);
         }
     }
 
