@@ -75,16 +75,17 @@ fn a_caller_in_the_queue_asks_to_be_rung_back_and_one_who_gives_up_is_too() {
     let mut first = Baresip::start(dir.path(), "first", PCMU);
     first.ring(&a.desk());
     a.until_call("first", "it is answered", |c| was(c, "answered"));
-    let mut asks = Baresip::start(dir.path(), "asks", PCMU);
+    // The key is for callers who can be rung back.
+    let mut asks = Baresip::start(dir.path(), "07700900111", PCMU);
     asks.ring(&a.desk());
     let mut leaves = Baresip::start(dir.path(), "leaves", PCMU);
     leaves.ring(&a.desk());
-    a.until_call("asks", "it queues", |c| was(c, "queued"));
+    a.until_call("07700900111", "it queues", |c| was(c, "queued"));
     a.until_call("leaves", "it queues", |c| was(c, "queued"));
     asks.press("1");
     asks.until_it_is_over();
     leaves.hang_up();
-    for caller in ["asks", "leaves"] {
+    for caller in ["07700900111", "leaves"] {
         let call = a.until_call(caller, "the call has ended", |c| c.has("ended"));
         assert_eq!(tasks(&call), ["callback"], "{}", call.story());
     }

@@ -182,6 +182,12 @@ impl Clinic {
         )
     }
 
+    /// Whether a caller's number is one that can be rung: not withheld, and no name of an account.
+    #[must_use]
+    pub fn can_ring_back(&self, from: &Pii<String>) -> bool {
+        dialable(from).is_some()
+    }
+
     /// The number to ring a caller back on, if it is one, and within how many milliseconds.
     #[must_use]
     pub fn ring_back(&self, from: &Pii<String>, kind: TaskKind) -> (Option<Pii<String>>, u64) {

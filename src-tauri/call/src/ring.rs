@@ -51,7 +51,8 @@ pub struct GroupMember {
 pub enum Fallback {
     /// A message can be left, then a task is made of it.
     Voicemail,
-    /// The caller is told they will be rung back; a task is made.
+    /// The caller is told they will be rung back; a task is made. Of whom no number is known that can be rung, this is
+    /// [`Fallback::Voicemail`].
     Callback,
     /// The receptionist takes the caller back, and asks what it needs to for a task. Without automation this is
     /// [`Fallback::Voicemail`].
@@ -169,6 +170,25 @@ impl RingPlan {
             self.steps.insert(0, RingStep { targets, ring_ms });
             self.total_ms = self.total_ms.saturating_add(ring_ms);
         }
+        self
+    }
+
+    /// The same plan with those of `last` who are in it rung after all others, one by one in the order given.
+    #[must_use]
+    pub(crate) fn with_last(mut self, last: &[Target]) -> Self {
+        let mut put_off = Vec::new();
+        for step in &mut self.steps {
+            let ring_ms = step.ring_ms;
+            let theirs = step.targets.extract_if(.., |t| last.contains(t));
+            put_off.extend(theirs.map(|t| (t, ring_ms)));
+        }
+        put_off.sort_by_key(|(t, _)| last.iter().position(|l| l == t));
+        self.steps.retain(|s| !s.targets.is_empty());
+        self.steps
+            .extend(put_off.into_iter().map(|(t, ring_ms)| RingStep {
+                targets: vec![t],
+                ring_ms,
+            }));
         self
     }
 

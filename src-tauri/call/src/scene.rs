@@ -19,6 +19,8 @@ pub enum Announcement {
     OneMoment,
     /// To the caller: nobody can come to the telephone, they will be rung back.
     WillRingBack,
+    /// To the caller: nobody can take the call; goodbye. For callers of whom no number is known to ring them back on.
+    NobodyFree,
     /// To the caller: their wish to be rung back is noted.
     CallbackNoted,
     /// To the caller: their place in the queue, from 1, and the expected wait in whole minutes if it is known.

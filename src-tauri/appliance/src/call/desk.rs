@@ -454,6 +454,12 @@ impl Call {
             }
             Announcement::OneMoment => fixed(Script::OneMoment),
             Announcement::WillRingBack => fixed(Script::WillRingBack),
+            Announcement::NobodyFree => {
+                let mut words = say(Script::HandoverFailed, &[]);
+                words.push(' ');
+                words.push_str(&say(Script::Goodbye, &[]));
+                (None, Pii::new(words))
+            }
             Announcement::CallbackNoted => fixed(Script::CallbackNoted),
             Announcement::QueuePosition {
                 position,

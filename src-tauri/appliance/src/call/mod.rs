@@ -258,8 +258,8 @@ impl Call {
             answered_ms: 0,
             to_do: VecDeque::new(),
             desk: match &arrival.placed {
-                None => DeskCall::incoming(desk_config(&shared), arrival.leg),
-                Some(p) => DeskCall::outgoing(desk_config(&shared), arrival.leg, p.by.clone()),
+                None => DeskCall::incoming(desk_config(&shared, &arrival), arrival.leg),
+                Some(p) => DeskCall::outgoing(desk_config(&shared, &arrival), arrival.leg, p.by.clone()),
             },
             legs: Legs::new(),
             voices: JoinSet::new(),
@@ -475,10 +475,12 @@ const fn status_of(e: &MediaError) -> u16 {
 }
 
 /// How the desk behaves for a call that comes in now.
-fn desk_config(shared: &Shared) -> DeskConfig {
+fn desk_config(shared: &Shared, arrival: &Arrival) -> DeskConfig {
     let (open, _) = shared.clinic.open_state(shared.clock.wall());
     shared.config.desk.waiting(DeskConfig {
         greeting: if open { Greeting::Busy } else { Greeting::Closed },
+        // Whom staff ring has a number: it was dialled.
+        can_ring_back: arrival.placed.is_some() || shared.clinic.can_ring_back(&arrival.from),
         ..DeskConfig::default()
     })
 }

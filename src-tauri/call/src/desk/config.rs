@@ -73,6 +73,9 @@ pub struct DeskConfig {
     pub position_every_ms: u64,
     /// The key with which a waiting caller asks to be rung back.
     pub callback_key: Option<char>,
+    /// Whether the line shows a number of the caller's that can be rung. If not, they are never promised to be rung back:
+    /// [`Fallback::Callback`] is [`Fallback::Voicemail`], whose greeting asks for a number, and the key is not offered.
+    pub can_ring_back: bool,
     /// Bounds of a message.
     pub voicemail: VoicemailLimits,
 }
@@ -97,6 +100,7 @@ impl Default for DeskConfig {
             after_queue: Fallback::Callback,
             position_every_ms: 45_000,
             callback_key: Some('1'),
+            can_ring_back: true,
             voicemail: VoicemailLimits::default(),
         }
     }

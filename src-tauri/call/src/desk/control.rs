@@ -2,9 +2,9 @@
 
 use super::config::Briefing;
 use super::state::{ConsultStage, Part, Phase, Talking};
+use super::talking::HostGone;
 use super::types::{By, Command, ControlError, DialFor, DropWhy, ReferStatus, Supervision, TaskWhy};
 use super::{DeskCall, DeskEffect, DeskOutcome};
-use crate::leg::LegEnd;
 use crate::party::Target;
 use crate::scene::Announcement;
 use anteroom_types::LegId;
@@ -226,7 +226,7 @@ impl DeskCall {
             Some(_) => {
                 self.refer(host, ReferStatus::Done);
                 self.drop_leg(host, DropWhy::Transferred);
-                self.without_host(host, LegEnd::HungUp);
+                self.without_host(host, HostGone::HungUp);
                 Ok(())
             }
         }
@@ -288,7 +288,7 @@ impl DeskCall {
         let who = self.person(leg);
         self.drop_leg(leg, DropWhy::Staff);
         if leg == host {
-            self.without_host(leg, LegEnd::HungUp);
+            self.without_host(leg, HostGone::HungUp);
         } else {
             self.talk_mut()?.bridge.leave(leg);
         }

@@ -56,15 +56,24 @@ impl DeskCall {
         if self.keep_message() {
             self.farewell(Announcement::MessageKept, DeskOutcome::Message);
         } else {
-            self.make_task(TaskWhy::Missed);
-            self.farewell(Announcement::WillRingBack, DeskOutcome::Callback);
+            self.promise_or_goodbye();
         }
     }
 
     pub(super) fn recording_failed(&mut self) {
         if matches!(self.phase, Phase::Message(_)) {
-            self.make_task(TaskWhy::Missed);
+            self.promise_or_goodbye();
+        }
+    }
+
+    /// Nobody came, and there is no message: the caller is rung back. Where there is no number to ring they are not told
+    /// so; the task is made all the same, for whoever knows who it was.
+    pub(super) fn promise_or_goodbye(&mut self) {
+        self.make_task(TaskWhy::Missed);
+        if self.config.can_ring_back {
             self.farewell(Announcement::WillRingBack, DeskOutcome::Callback);
+        } else {
+            self.farewell(Announcement::NobodyFree, DeskOutcome::NoAnswer);
         }
     }
 

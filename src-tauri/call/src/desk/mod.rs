@@ -92,6 +92,8 @@ pub struct DeskCall {
     /// Until when its sentence is taken to be spoken.
     sentence_until: Option<Mono>,
     rescues: u8,
+    /// Telephones whose line was lost in this call, the last one last.
+    lost: Vec<Target>,
     in_queue: bool,
     queue_until: Option<Mono>,
     task_made: bool,
@@ -141,6 +143,7 @@ impl DeskCall {
             receptionist: incoming,
             sentence_until: None,
             rescues: 0,
+            lost: Vec::new(),
             in_queue: false,
             queue_until: None,
             task_made: false,
@@ -313,7 +316,7 @@ impl DeskCall {
         }
     }
 
-    /// The plan that rings `first`, then the group, then does what the group's plan does.
+    /// The plan that rings `first`, then the group, its lost telephones last, then does what the group's plan does.
     fn recall_plan(&self, first: Vec<Target>, ring_ms: u64) -> RingPlan {
         let without_group = RingPlan {
             steps: Vec::new(),
@@ -326,6 +329,7 @@ impl DeskCall {
         self.group
             .clone()
             .unwrap_or(without_group)
+            .with_last(&self.lost)
             .with_first(first, ring_ms)
     }
 }

@@ -67,6 +67,7 @@ impl DeskCall {
 
     pub(super) fn media_lost(&mut self, leg: LegId) {
         if self.legs.get(&leg).is_some_and(|l| l.machine.is_up()) {
+            self.note_lost(leg);
             self.tell_leg(leg, LegInput::MediaLost, DropWhy::Failed);
             self.gone(leg, LegEnd::Lost);
         }

@@ -178,10 +178,8 @@ impl DeskCall {
             }
             Fallback::Queue => self.join_queue(),
             Fallback::Voicemail => self.greet(),
-            Fallback::Callback => {
-                self.make_task(TaskWhy::Missed);
-                self.farewell(Announcement::WillRingBack, DeskOutcome::Callback);
-            }
+            Fallback::Callback if self.config.can_ring_back => self.promise_or_goodbye(),
+            Fallback::Callback => self.greet(),
             Fallback::HangUp => {
                 let what = match refused {
                     Some(486 | 600) => Announcement::Busy,
@@ -384,7 +382,7 @@ impl DeskCall {
     }
 
     /// Steps for the group, with `first` rung together with its first step.
-    pub(super) fn rescue_plan(&self, first: Option<crate::party::Target>) -> RingPlan {
+    pub(super) fn plan_again(&self, first: Option<Target>) -> RingPlan {
         let mut plan = self.recall_plan(Vec::new(), 0);
         let Some(first) = first else { return plan };
         let mut rounds: VecDeque<RingStep> = plan.rounds();
@@ -397,5 +395,22 @@ impl DeskCall {
         } else {
             plan.with_first(vec![first], self.config.recall_ms)
         }
+    }
+
+    /// Steps for the group, with the telephone that was lost after everybody else: whoever answers there may be unheard
+    /// again, but it is better than nobody.
+    pub(super) fn plan_elsewhere(&self, lost: Option<Target>) -> RingPlan {
+        let mut plan = self.recall_plan(Vec::new(), 0);
+        let Some(lost) = lost else { return plan };
+        if plan.steps.iter().all(|s| s.targets.is_empty()) {
+            return plan.with_first(vec![lost], self.config.recall_ms);
+        }
+        if !plan.steps.iter().any(|s| s.targets.contains(&lost)) {
+            plan.steps.push(RingStep {
+                targets: vec![lost],
+                ring_ms: self.config.recall_ms,
+            });
+        }
+        plan
     }
 }

@@ -3,15 +3,27 @@
 use super::config::Briefing;
 use super::state::{Candidate, ConsultStage, Invited, Part, Phase, Stage, Talking};
 use super::types::{Asking, DialFor, DropWhy, Fact, ReferStatus, Supervision};
-use super::{DeskCall, DeskEffect, Direction};
+use super::{DeskCall, DeskEffect, Direction, LEGS_MAX};
 use crate::bridge::Role;
 use crate::leg::LegEnd;
 use crate::party::Target;
+use crate::ring::RingPlan;
 use crate::scene::Announcement;
 use anteroom_types::LegId;
 
 /// How often a caller whose person's line was lost is brought to another one before they may leave a message instead.
 const RESCUES_MAX: u8 = 3;
+
+/// How the one who had the caller is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HostGone {
+    /// They hung up, or left the caller to somebody else.
+    HungUp,
+    /// They hung up before a word can have been said: they have dropped the handset, or did not want the call.
+    Fumbled,
+    /// Their line was lost.
+    Lost,
+}
 
 /// The role of a supervisor in the bridge.
 pub(super) const fn role_of(how: Supervision) -> Role {
@@ -58,26 +70,47 @@ impl DeskCall {
             return;
         };
         t.bridge.leave(leg);
-        if leg != t.host {
+        let (is_host, since) = (leg == t.host, t.since);
+        if end != LegEnd::HungUp {
+            self.note_lost(leg);
+        }
+        if !is_host {
             if let Some(who) = self.person(leg) {
                 self.out.push(DeskEffect::Note(Fact::Left { who }));
             }
             return;
         }
-        // Who hangs up before a word can have been said has dropped the handset, or did not want the call. The caller
-        // wants a person all the same.
-        let fumbled =
-            self.now < t.since.plus_ms(self.config.fumble_ms) && self.direction == Direction::Incoming;
-        let end = if fumbled { LegEnd::Lost } else { end };
-        if end != LegEnd::HungUp {
+        // The caller wants a person all the same.
+        let early = self.now < since.plus_ms(self.config.fumble_ms) && self.direction == Direction::Incoming;
+        let gone = match end {
+            LegEnd::HungUp if early => HostGone::Fumbled,
+            LegEnd::HungUp => HostGone::HungUp,
+            _ => HostGone::Lost,
+        };
+        if gone != HostGone::HungUp {
             self.out.push(DeskEffect::Note(Fact::PersonLost));
         }
-        self.without_host(leg, end);
+        self.without_host(leg, gone);
+    }
+
+    /// Remembers that the line to a telephone was lost while somebody was on it: for this caller it is rung last.
+    pub(super) fn note_lost(&mut self, leg: LegId) {
+        let Some(target) = self.target(leg) else { return };
+        self.lost.retain(|t| *t != target);
+        if self.lost.len() == LEGS_MAX {
+            self.lost.remove(0);
+        }
+        self.lost.push(target);
     }
 
     /// The one who had the caller is gone or leaves. The caller is with somebody else, or somebody else is found.
-    pub(super) fn without_host(&mut self, host: LegId, end: LegEnd) {
+    pub(super) fn without_host(&mut self, host: LegId, gone: HostGone) {
         let was = self.target(host);
+        let next = match gone {
+            HostGone::HungUp => self.recall_plan(was.into_iter().collect(), self.config.recall_ms),
+            HostGone::Fumbled => self.plan_again(was),
+            HostGone::Lost => self.plan_elsewhere(was),
+        };
         let Phase::Talking(t) = &mut self.phase else {
             return;
         };
@@ -87,13 +120,12 @@ impl DeskCall {
             Some(ConsultStage::Talks { leg }) => return self.give_to(leg),
             Some(ConsultStage::Rings { legs, until }) => {
                 let ms = until.ms_since(self.now);
-                let plan = self.recall_plan(was.into_iter().collect(), self.config.recall_ms);
                 self.only_with(guest, &legs);
-                return self.ring_on(legs, None, ms, &plan);
+                return self.ring_on(legs, None, ms, &next);
             }
-            Some(ConsultStage::Briefed { leg }) => return self.ask_on(leg, Stage::Briefed, was),
+            Some(ConsultStage::Briefed { leg }) => return self.ask_on(leg, Stage::Briefed, &next),
             Some(ConsultStage::Decides { leg, until }) => {
-                return self.ask_on(leg, Stage::Decides { until }, was);
+                return self.ask_on(leg, Stage::Decides { until }, &next);
             }
             None => {}
         }
@@ -106,31 +138,26 @@ impl DeskCall {
         let phone_held = self.legs.get(&host).is_some_and(|l| l.holds);
         let Phase::Talking(t) = &self.phase else { return };
         let kept_waiting = t.held || phone_held;
-        if end == LegEnd::HungUp && !kept_waiting {
+        if gone == HostGone::HungUp && !kept_waiting {
             return self.close(DropWhy::OtherHungUp);
         }
         self.only_with(guest, &[]);
-        let plan = if kept_waiting && end == LegEnd::HungUp {
-            self.recall_plan(was.into_iter().collect(), self.config.recall_ms)
-        } else {
+        if gone != HostGone::HungUp {
             // A telephone that answers and drops every call would keep the caller going round for ever.
             self.rescues += 1;
             if self.rescues > RESCUES_MAX {
-                let fallback = self.recall_plan(Vec::new(), 0).fallback;
-                return self.fall_back(fallback, None);
+                return self.fall_back(next.fallback, None);
             }
             self.say(guest, Announcement::OneMoment);
-            self.rescue_plan(was)
-        };
-        self.ring(&plan, Briefing::Screen, false);
+        }
+        self.ring(&next, Briefing::Screen, false);
     }
 
     /// The person who was asked goes on being asked, now with the caller waiting for them alone.
-    fn ask_on(&mut self, leg: LegId, stage: Stage, was: Option<Target>) {
+    fn ask_on(&mut self, leg: LegId, stage: Stage, next: &RingPlan) {
         let guest = self.waiting();
         self.only_with(guest, &[leg]);
-        let plan = self.recall_plan(was.into_iter().collect(), self.config.recall_ms);
-        self.ring_on(Vec::new(), Some(Candidate { leg, stage }), 0, &plan);
+        self.ring_on(Vec::new(), Some(Candidate { leg, stage }), 0, next);
         if let Phase::Ringing(r) = &mut self.phase {
             r.briefing = Briefing::ScreenAndAsked;
         }

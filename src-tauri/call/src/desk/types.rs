@@ -311,7 +311,7 @@ pub enum DropWhy {
 /// Why a task is made. At most one per call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TaskWhy {
-    /// Nobody answered; the caller was told they will be rung back.
+    /// Nobody answered; the caller was told they will be rung back, if there is a number to ring.
     Missed,
     /// The caller hung up while they waited for a person.
     Abandoned,

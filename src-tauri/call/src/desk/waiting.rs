@@ -42,7 +42,7 @@ impl DeskCall {
 
     pub(super) fn queue_turn(&mut self, plan: RingPlan) {
         if matches!(self.phase, Phase::Queued(_)) {
-            self.ring(&plan, self.briefing, false);
+            self.ring(&plan.with_last(&self.lost), self.briefing, false);
         }
     }
 
@@ -55,6 +55,11 @@ impl DeskCall {
             other => other,
         };
         self.fall_back(instead, None);
+    }
+
+    /// The key that gets a caller in the queue rung back; none where there is no number to ring.
+    fn callback_key(&self) -> Option<char> {
+        self.config.callback_key.filter(|_| self.config.can_ring_back)
     }
 
     /// Tells a queuing caller their place, when it is time and known. What is being said is not cut short.
@@ -73,7 +78,7 @@ impl DeskCall {
             Announcement::QueuePosition {
                 position,
                 wait_min: wait_ms.map(minutes),
-                offer_callback: self.config.callback_key.is_some(),
+                offer_callback: self.callback_key().is_some(),
             },
         );
     }
@@ -116,9 +121,7 @@ impl DeskCall {
             // Somebody who has answered is quicker than any callback.
             Phase::Ringing(r) if r.candidate.is_some() => {}
             // Only who queues was told of the key.
-            Phase::Queued(_) | Phase::Ringing(_)
-                if self.in_queue && Some(digit) == self.config.callback_key =>
-            {
+            Phase::Queued(_) | Phase::Ringing(_) if self.in_queue && Some(digit) == self.callback_key() => {
                 self.make_task(TaskWhy::CallbackAsked);
                 self.farewell(Announcement::CallbackNoted, DeskOutcome::Callback);
             }

@@ -1,8 +1,9 @@
 //! Hold, mute, others who come and go, and lines that are lost.
 
-use crate::story::{Story, leg, target, targets};
+use crate::story::{Story, leg, plan, target, targets};
 use anteroom_call::desk::{AdoptAs, Asking, Command, ControlError, DeskInput, Supervision};
 use anteroom_call::leg::LegEnd;
+use anteroom_call::ring::Fallback;
 use anteroom_call::scene::{Hears, Source};
 
 #[test]
@@ -65,6 +66,95 @@ fn a_lost_line_is_told_and_the_group_rings_at_once() {
     s.ends('A', LegEnd::Lost).check(&[]);
     s.refuses('B', 480)
         .check(&["note NobodyAnswered", "stop C", "say C VoicemailGreeting(Busy)"]);
+}
+
+/// A call that rings these, in which the first has answered and then the media of their telephone is lost.
+fn lost(steps: &str, fallback: Fallback, after_s: u64) -> Story {
+    let mut s = Story::incoming();
+    s.hand_over(steps, fallback).answers('A').seconds(after_s);
+    s.so_far();
+    s.happens(DeskInput::LegMediaLost { leg: leg('A') });
+    s
+}
+
+/// Who was dialled since the last look, in order.
+fn dialled(s: &mut Story) -> String {
+    let told = s.so_far();
+    let who = told.iter().filter_map(|t| t.strip_prefix("dial "));
+    let names: Vec<&str> = who.filter_map(|d| d.split(' ').nth(1)).collect();
+    names.join(" ")
+}
+
+#[test]
+fn a_telephone_whose_media_is_lost_is_rung_after_everybody_else() {
+    // Whether there never was any, or it was lost in the middle of the talk: that is no handset that was dropped.
+    for after_s in [0, 30] {
+        let mut s = lost("ann1 ann2 bob1", Fallback::Voicemail, after_s);
+        assert_eq!(dialled(&mut s), "ann2 bob1", "after {after_s} s");
+        s.seconds(20);
+        assert_eq!(dialled(&mut s), "ann1", "after {after_s} s");
+
+        let mut s = lost("ann1 / bob1 / cat1", Fallback::Voicemail, after_s);
+        assert_eq!(dialled(&mut s), "bob1", "after {after_s} s");
+        s.seconds(20);
+        assert_eq!(dialled(&mut s), "cat1", "after {after_s} s");
+        s.seconds(20);
+        assert_eq!(dialled(&mut s), "ann1", "after {after_s} s");
+    }
+}
+
+#[test]
+fn each_telephone_that_was_lost_is_remembered() {
+    let mut s = lost("ann1 bob1 cat1", Fallback::Voicemail, 5);
+    assert_eq!(dialled(&mut s), "bob1 cat1");
+    // A is Ann's, B and D rang beside it; Bob answers on E.
+    s.answers('E').seconds(5).ends('E', LegEnd::Lost);
+    assert_eq!(dialled(&mut s), "cat1");
+    s.seconds(20);
+    assert_eq!(dialled(&mut s), "ann1");
+    s.seconds(20);
+    assert_eq!(dialled(&mut s), "bob1");
+}
+
+#[test]
+fn who_was_being_asked_is_waited_for_and_the_lost_telephone_is_still_rung_last() {
+    let mut s = Story::incoming();
+    s.hand_over("ann1 / bob1", Fallback::Voicemail)
+        .answers('A')
+        .seconds(5);
+    let (to, how) = (targets("cat1"), Asking::ByVoice);
+    s.wants("ann", Command::Warm { to, how });
+    s.happens(DeskInput::LegMediaLost { leg: leg('A') });
+    s.so_far();
+    s.seconds(25);
+    assert_eq!(dialled(&mut s), "bob1");
+    s.seconds(20);
+    assert_eq!(dialled(&mut s), "ann1");
+}
+
+#[test]
+fn the_queue_s_next_turn_rings_the_lost_telephone_last_too() {
+    let mut s = lost("ann1 bob1", Fallback::Queue, 5);
+    s.refuses('D', 486).refuses('E', 486);
+    s.so_far();
+    s.happens(DeskInput::QueueTurn(plan("ann1 bob1", Fallback::Queue)));
+    assert_eq!(dialled(&mut s), "bob1");
+    s.seconds(20);
+    assert_eq!(dialled(&mut s), "ann1");
+}
+
+#[test]
+fn a_telephone_outside_the_group_that_is_lost_is_rung_when_the_group_does_not_answer() {
+    let mut s = Story::incoming();
+    s.hand_over("ann1", Fallback::Voicemail);
+    s.wants("-", Command::Take { at: targets("sue1") })
+        .answers('B')
+        .seconds(5);
+    s.so_far();
+    s.happens(DeskInput::LegMediaLost { leg: leg('B') });
+    assert_eq!(dialled(&mut s), "ann1");
+    s.seconds(20);
+    assert_eq!(dialled(&mut s), "sue1");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Callers who wait in a slot, in the queue, or for the tone.
 
 use crate::story::{Story, leg, plan, targets};
-use anteroom_call::desk::{Asking, Command, DeskInput};
+use anteroom_call::desk::{Asking, Command, DeskConfig, DeskInput};
 use anteroom_call::ring::Fallback;
 
 #[test]
@@ -127,6 +127,72 @@ fn the_queue_tells_the_place_and_a_key_asks_for_a_callback() {
         "stop C",
         "say C CallbackNoted",
     ]);
+}
+
+/// A call whose caller shows no number.
+fn withheld() -> Story {
+    Story::incoming_with(DeskConfig {
+        can_ring_back: false,
+        after_queue: Fallback::Callback,
+        ..DeskConfig::default()
+    })
+}
+
+#[test]
+fn a_caller_without_a_number_is_asked_for_a_message_and_promised_nothing() {
+    let mut s = withheld();
+    s.hand_over("ann1", Fallback::Callback).refuses('A', 486).check(&[
+        "dial A ann1 Caller",
+        "play C Ringback",
+        "note NobodyAnswered",
+        "ReceptionistDone",
+        "stop C",
+        "say C VoicemailGreeting(Busy)",
+    ]);
+    s.said('C').check(&["note LeavingMessage", "record C", "stop C"]);
+    // Nothing is said after the tone.
+    s.seconds(3).key('C', '#').check(&[
+        "StopRecording { keep: false }",
+        "CreateTask(Missed)",
+        "say C NobodyFree",
+    ]);
+    s.said('C').check(&["hang up C Done", "stop C"]);
+    s.hangs_up('C').check(&["Finish(NoAnswer)"]);
+
+    let mut s = withheld();
+    s.hand_over("", Fallback::Voicemail)
+        .happens(DeskInput::RecordingFailed)
+        .check(&[
+            "note NobodyAnswered",
+            "ReceptionistDone",
+            "say C VoicemailGreeting(Busy)",
+            "CreateTask(Missed)",
+            "stop C",
+            "say C NobodyFree",
+        ]);
+}
+
+#[test]
+fn a_caller_without_a_number_is_offered_no_key_in_the_queue_and_has_none() {
+    let mut s = withheld();
+    s.hand_over("", Fallback::Queue).check(&[
+        "note NobodyAnswered",
+        "ReceptionistDone",
+        "note Queued",
+        "JoinQueue",
+        "play C Music",
+    ]);
+    s.happens(DeskInput::QueuePosition {
+        position: 1,
+        wait_ms: None,
+    });
+    s.check(&[
+        "stop C",
+        "say C QueuePosition { position: 1, wait_min: None, offer_callback: false }",
+    ]);
+    s.key('C', '1').check(&[]);
+    s.happens(DeskInput::QueueRefused)
+        .check(&["LeaveQueue", "stop C", "say C VoicemailGreeting(Busy)"]);
 }
 
 #[test]

@@ -43,6 +43,7 @@ const WHAT_MUST_BE_REACHED: &[&str] = &[
     "Announce(ParkedAt",
     "Announce(MessageKept)",
     "Announce(WillRingBack)",
+    "Announce(NobodyFree)",
     "role: Whisperer",
     "role: Barger",
     "role: Third",

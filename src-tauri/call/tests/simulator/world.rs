@@ -10,7 +10,7 @@ use anteroom_call::desk::{
     By, Command, DeskCall, DeskEffect, DeskInput, DeskOutcome, DropWhy, Fact, TaskWhy, Whereabouts,
 };
 use anteroom_call::leg::LegEnd;
-use anteroom_call::scene::PlayNo;
+use anteroom_call::scene::{Announcement, PlayNo, Source};
 use anteroom_call::{Effect, InboundCall, InboundLimits, Input, RemoteEnd};
 use anteroom_types::{EndReason, LegId, Mono};
 use std::collections::{BTreeMap, BTreeSet};
@@ -100,6 +100,8 @@ pub(crate) struct World {
     pub(crate) tasks: u32,
     pub(crate) task_made: bool,
     pub(crate) incoming: bool,
+    /// Whether there is a number to ring the caller back on.
+    pub(crate) can_ring_back: bool,
     in_queue: bool,
     handed_over: bool,
     pub(crate) slots: BTreeSet<u16>,
@@ -147,6 +149,7 @@ impl World {
             tasks: 0,
             task_made: false,
             incoming,
+            can_ring_back: true,
             in_queue: false,
             handed_over: false,
             slots: BTreeSet::new(),
@@ -307,6 +310,16 @@ impl World {
                     self.after(ms, Event::SentenceEnds);
                 }
             }
+            // An emergency while telephones ring already.
+            DeskInput::HandOver(h)
+                if h.urgent
+                    && matches!(
+                        self.desk.whereabouts(),
+                        Whereabouts::Ringing | Whereabouts::Briefing
+                    ) =>
+            {
+                self.task_made |= h.task_made;
+            }
             DeskInput::TaskMade => self.task_made = true,
             _ => {}
         }
@@ -367,6 +380,7 @@ impl World {
         );
         for e in &effects {
             self.log.push(format!("{:>7}    -> {e:?}", self.now));
+            assert!(self.can_ring_back || !promises(e), "there is no number to ring");
             self.media.apply(e);
             self.effect(e);
         }
@@ -564,6 +578,25 @@ impl World {
             assert_eq!(self.tasks, 1, "no task for a call that ended as {outcome:?}");
         }
     }
+}
+
+/// Whether the machine itself promises a caller to be rung back, or offers it. What staff promise is their affair.
+const fn promises(e: &DeskEffect) -> bool {
+    let DeskEffect::Play {
+        source: Source::Announce(what),
+        ..
+    } = e
+    else {
+        return matches!(e, DeskEffect::CreateTask(TaskWhy::CallbackAsked));
+    };
+    matches!(
+        what,
+        Announcement::WillRingBack
+            | Announcement::QueuePosition {
+                offer_callback: true,
+                ..
+            }
+    )
 }
 
 pub(crate) const fn ended(leg: LegId, end: LegEnd) -> DeskInput {

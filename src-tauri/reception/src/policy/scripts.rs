@@ -84,7 +84,7 @@ scripts! {
     Emergency emergency [] [];
     /// The caller is being put through.
     Handover handover [] [];
-    /// Nobody took the call.
+    /// Nobody took the call. With [`Script::Goodbye`] also said to who cannot be rung back and has left no message.
     HandoverFailed handover_failed [] [];
     /// Nobody can take the call because the clinic is closed.
     HandoverClosed handover_closed ["status"] [];
