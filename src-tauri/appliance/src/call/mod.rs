@@ -433,37 +433,6 @@ impl Media {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_call_that_is_behind_hears_of_the_end_of_its_legs_all_the_same() {
-        let (to, mut calls) = mpsc::channel(1);
-        let leg = LegId::from_u128(1);
-        for digit in ['1', '2'] {
-            ToCall::pass(
-                &to,
-                leg,
-                SipEvent::Dtmf {
-                    leg,
-                    digit,
-                    duration_ms: 100,
-                },
-            );
-        }
-        let why = anteroom_sip::EndWhy::Bye;
-        ToCall::pass(&to, leg, SipEvent::Ended { leg, why });
-        drop(to);
-        let mut told = Vec::new();
-        while let Some(ToCall::Sip(_, event)) = calls.recv().await {
-            told.push(format!("{event:?}"));
-        }
-        assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told[1].starts_with("Ended"), "{told:?}");
-    }
-}
-
 /// The status that tells the caller's side why there is no media.
 const fn status_of(e: &MediaError) -> u16 {
     match e {
@@ -495,4 +464,35 @@ fn rung_name(h: &LadderHealth) -> String {
 )]
 fn seconds(ms: u64) -> f64 {
     ms as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_that_is_behind_hears_of_the_end_of_its_legs_all_the_same() {
+        let (to, mut calls) = mpsc::channel(1);
+        let leg = LegId::from_u128(1);
+        for digit in ['1', '2'] {
+            ToCall::pass(
+                &to,
+                leg,
+                SipEvent::Dtmf {
+                    leg,
+                    digit,
+                    duration_ms: 100,
+                },
+            );
+        }
+        let why = anteroom_sip::EndWhy::Bye;
+        ToCall::pass(&to, leg, SipEvent::Ended { leg, why });
+        drop(to);
+        let mut told = Vec::new();
+        while let Some(ToCall::Sip(_, event)) = calls.recv().await {
+            told.push(format!("{event:?}"));
+        }
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[1].starts_with("Ended"), "{told:?}");
+    }
 }
