@@ -108,6 +108,8 @@ fn nothing_is_kept_while_a_payment_card_is_read_out() {
 
     assert_eq!(order("pause_recording"), 200);
     let paused = heard(&a.call_from("caller").unwrap());
+    // On hold meanwhile it stays paused.
+    assert_eq!((order("hold"), order("resume")), (200, 200));
     for key in ['4', '9'] {
         caller.press(&key.to_string());
         desk.until_it_got_key(key);

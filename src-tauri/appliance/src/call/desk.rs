@@ -140,12 +140,18 @@ impl Call {
                 todo.extend(self.desk.handle(self.shared.clock.now(), input));
             }
         }
+        // Whoever paused it is gone. Not on hold: what was paused is paused when the talk goes on.
+        if self.private && !self.desk.attendees().iter().any(|a| a.is == Attending::Talks) {
+            self.keep_again().await;
+        }
         self.show_desk();
     }
 
     /// The caller is to be put through: telephones ring while the sentence is still spoken.
     pub(super) async fn hand_over(&mut self, urgent: bool) {
-        self.urgent = urgent;
+        // Who cannot wait still cannot when they are put through another time, for whatever reason.
+        self.urgent |= urgent;
+        let urgent = self.urgent;
         let fallback = self.shared.config.desk.nobody_answers();
         let call = self.story.call();
         let plan = self.shared.desk.plan(&self.shared.sip, call, fallback, urgent);
@@ -256,8 +262,6 @@ impl Call {
                 self.links.clear();
                 self.hears.clear();
                 self.staff_is_heard = false;
-                // Whoever paused it is gone.
-                self.keep_again().await;
             }
             DeskEffect::Play { leg, play, source } => self.play(leg, play, source),
             DeskEffect::StopPlaying { leg } => self.stop_playing(leg),

@@ -55,19 +55,6 @@ impl Switch {
             }
         }))
     }
-
-    /// Keeps how it stands, and in the audit chain who changed it. Away from calls: they see it at once.
-    fn keep(&self, store: &Store) {
-        let Ok(text) = serde_json::to_string(self) else {
-            return;
-        };
-        let (store, actor) = (store.clone(), self.by.clone().unwrap_or_else(|| "desk".into()));
-        tokio::task::spawn_blocking(move || {
-            if let Err(e) = store.set_setting(SWITCH, Some(&text), &actor) {
-                tracing::error!(error = %anteroom_types::error::chain(&e), "how automation is switched could not be kept; a restart would not know it");
-            }
-        });
-    }
 }
 
 /// What all calls share of the desk.
@@ -78,6 +65,8 @@ pub(crate) struct Desk {
     pub(crate) dialling: Arc<Mutex<Dialling>>,
     pub(crate) ice: IceServers,
     switch: watch::Sender<Switch>,
+    /// Held while how it stands is written.
+    keeping: Arc<Mutex<()>>,
     strategy: RingStrategy,
     times: RingTimes,
 }
@@ -95,6 +84,7 @@ impl Desk {
             people: Mutex::new(people),
             ice,
             switch,
+            keeping: Arc::default(),
             queue: Mutex::new(Queue::new(config.queue())),
             dialling: Arc::new(Mutex::new(dialling)),
             parking: Mutex::new(ParkingLot::new(config.park_first, config.park_slots)),
@@ -149,10 +139,26 @@ impl Desk {
             }
             changed
         });
-        let now = self.switch();
         if changed {
-            now.keep(store);
+            self.keep_switch(store);
         }
-        now
+        self.switch()
+    }
+
+    /// Keeps how it stands, and in the audit chain who changed it. Away from calls, which see it at once. Each thread writes how
+    /// it stands when its turn comes, so that the last one to write is right.
+    fn keep_switch(&self, store: &Store) {
+        let (stands, turn, store) = (self.switch.subscribe(), Arc::clone(&self.keeping), store.clone());
+        std::thread::spawn(move || {
+            let _turn = crate::engine::lock(&turn);
+            let switch = stands.borrow().clone();
+            let Ok(text) = serde_json::to_string(&switch) else {
+                return;
+            };
+            let actor = switch.by.as_deref().unwrap_or("desk");
+            if let Err(e) = store.set_setting(SWITCH, Some(&text), actor) {
+                tracing::error!(error = %anteroom_types::error::chain(&e), "how automation is switched could not be kept; a restart would not know it");
+            }
+        });
     }
 }
