@@ -3,6 +3,7 @@
 //! Card numbers have 13 to 19 digits (ISO/IEC 7812-1). Their check digit is not asked for: a recogniser that mishears one
 //! digit would let the others through. Telephone numbers have fewer, or begin with `+` or `00`.
 
+use crate::details::words::{TENS, UNITS};
 use std::borrow::Cow;
 
 /// What stands in the place of a number.
@@ -10,33 +11,11 @@ pub const MASK: &str = "[card number]";
 /// Digits from which on it is one.
 const DIGITS_MIN: usize = 13;
 
-const DIGIT_WORDS: [&str; 42] = [
-    "zero", "oh", "o", "nought", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine",
-    "null", "eins", "zwei", "zwo", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun", "zéro", "un",
-    "deux", "trois", "quatre", "cinq", "sept", "huit", "neuf", "cero", "uno", "dos", "tres", "cuatro",
-    "cinco", "seis", "siete", "ocho",
-];
-const LONG_WORDS: [&str; 20] = [
-    "nueve",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-    "twenty",
-    "thirty",
-    "forty",
-    "fifty",
-    "sixty",
-    "seventy",
-    "eighty",
-    "ninety",
-    "hundred",
+/// What else stands for a digit than the number words of [`crate::details::words`].
+const DIGIT_WORDS: [&str; 34] = [
+    "oh", "o", "nought", "hundred", "null", "eins", "zwei", "zwo", "drei", "vier", "fünf", "sechs", "sieben",
+    "acht", "neun", "zéro", "un", "deux", "trois", "quatre", "cinq", "sept", "huit", "neuf", "cero", "uno",
+    "dos", "tres", "cuatro", "cinco", "seis", "siete", "ocho", "nueve",
 ];
 /// The next digit counts once or twice more.
 const REPEATS: [(&str, usize); 2] = [("double", 1), ("triple", 2)];
@@ -49,7 +28,10 @@ fn digits(word: &str) -> Option<usize> {
         return Some(word.len());
     }
     let word = word.to_lowercase();
-    if DIGIT_WORDS.contains(&word.as_str()) || LONG_WORDS.contains(&word.as_str()) {
+    if [&UNITS[..], &TENS[2..], &DIGIT_WORDS[..]]
+        .iter()
+        .any(|w| w.contains(&word.as_str()))
+    {
         return Some(1);
     }
     REPEATS.iter().find(|(w, _)| *w == word).map(|(_, n)| *n)
