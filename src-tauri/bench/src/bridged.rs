@@ -1,12 +1,11 @@
-//! The second half of `memory`: calls that are bridged, beside rustpbx.
+//! The second half of `memory`: calls that are bridged, beside rustpbx and Kamailio with rtpengine.
 
 use crate::Size;
 use crate::calls::runtime;
 use crate::error::Failure;
 use crate::memory::slope;
-use crate::office::{Folders, Office, Whose};
+use crate::office::{Each, Folders, Office, Whose};
 use crate::report::Report;
-use crate::rustpbx;
 use crate::sipp::Wave;
 use crate::speech::median;
 use std::time::{Duration, Instant};
@@ -26,7 +25,7 @@ const SHORT_PER_S: usize = 80;
 const SHORT_MS: u64 = 200;
 const LOOK_EVERY: usize = 400;
 
-/// What one of the two showed.
+/// What one of them showed.
 #[derive(Default)]
 struct Side {
     fresh: Vec<f64>,
@@ -51,21 +50,17 @@ pub(crate) fn bridged(size: &Size) -> Result<Report, Failure> {
     Ok(r)
 }
 
-/// Measures both and adds the figures to a report.
+/// Measures all and adds the figures to a report.
 pub(crate) async fn measured(size: &Size, r: &mut Report) -> Result<(), Failure> {
-    rustpbx::program()?;
-    r.version("rustpbx", rustpbx::VERSION);
+    Whose::versions(r)?;
     let folders = Folders::new()?;
-    let (mut ours, mut theirs) = (Side::default(), Side::default());
+    let mut sides = Each::<Side>::default();
     let short = size.calls.unwrap_or(5_000).max(LOOK_EVERY * 10);
     let rounds = size.rounds_or(2);
     for round in 1..=rounds {
-        for whose in Whose::BOTH {
+        for whose in Whose::ALL {
             eprintln!("==> bridged, round {round}: {}", whose.name());
-            let side = match whose {
-                Whose::Ours => &mut ours,
-                Whose::Rustpbx => &mut theirs,
-            };
+            let side = sides.of(whose);
             let office = Office::start(whose, &folders, true).await?;
             waves(&office, side).await?;
             office.stop().await;
@@ -77,7 +72,7 @@ pub(crate) async fn measured(size: &Size, r: &mut Report) -> Result<(), Failure>
             }
         }
     }
-    for (name, side) in [("ours", &ours), ("rustpbx", &theirs)] {
+    for (name, side) in sides.iter() {
         r.spread(&format!("bridged_{name}_fresh"), "KiB", &side.fresh);
         r.spread(&format!("bridged_{name}_idle_after"), "KiB", &side.idle);
         r.spread(&format!("bridged_{name}_per_call"), "KiB", &side.kib_per_call);
@@ -102,17 +97,21 @@ pub(crate) async fn measured(size: &Size, r: &mut Report) -> Result<(), Failure>
         r.set(&format!("bridged_{name}_waves_failed"), side.failed);
         r.set(&format!("bridged_{name}_looks_calls_and_kib"), &side.looks);
     }
-    r.number(
-        "bridged_ratio_per_call",
-        median(&ours.kib_per_call) / median(&theirs.kib_per_call),
-    );
-    r.number(
-        "bridged_ratio_calls_per_core",
-        median(&ours.calls_per_core) / median(&theirs.calls_per_core),
-    );
+    let (ours, peers) = sides.beside();
+    for (name, theirs) in peers {
+        r.number(
+            &format!("bridged_ratio_per_call_{name}"),
+            median(&ours.kib_per_call) / median(&theirs.kib_per_call),
+        );
+        r.number(
+            &format!("bridged_ratio_calls_per_core_{name}"),
+            median(&ours.calls_per_core) / median(&theirs.calls_per_core),
+        );
+    }
     r.set("bridged_short_calls", short);
     r.note(format!("bridged: telephone to trunk through each, PCMU in both directions. per_first_call: {FEW} calls up less a fresh process, over {FEW}; per_call: {MANY} up less those {FEW} up, over {}, which leaves out what is made once. Medians of looks every {LOOK_EVERY_MS} ms while all are up.", MANY - FEW));
     r.note(format!("bridged growth: {SHORT_PER_S} calls a second of {SHORT_MS} ms without sound, a look after every {LOOK_EVERY}; least squares over the last half of the looks, and over all."));
+    r.note("Kamailio's figures are of all its processes and rtpengine's together, what they share counted once; its memory for calls is taken from a pool when it starts.");
     Ok(())
 }
 

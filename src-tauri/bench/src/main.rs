@@ -12,6 +12,7 @@ mod appliance;
 mod bridged;
 mod calls;
 mod error;
+mod kamailio;
 mod memory;
 mod office;
 mod peer;
@@ -95,11 +96,11 @@ enum Name {
     Search,
     /// Durable events.
     Commit,
-    /// Call set-up and calls a second, beside rustpbx.
+    /// Call set-up and calls a second, beside rustpbx and Kamailio.
     Setup,
     /// Memory of a call, and its growth over many.
     Memory,
-    /// The half of `memory` that is about bridged calls, beside rustpbx.
+    /// The half of `memory` that is about bridged calls, beside rustpbx and Kamailio.
     Bridged,
     /// Everything.
     All,

@@ -1,9 +1,12 @@
-//! What bridged calls are measured on: the appliance or rustpbx, each with the same telephones and the same trunk.
+//! What bridged calls are measured on: the appliance, rustpbx, or Kamailio with rtpengine, each with the same telephones
+//! and the same trunk.
 
 use crate::appliance::Appliance;
 use crate::error::{Doing as _, Failure};
-use crate::process::{cpu_ms, resident_kib};
-use crate::rustpbx::Rustpbx;
+use crate::kamailio::{self, Kamailio};
+use crate::process::{cpu_ms, proportional_kib, resident_kib};
+use crate::report::Report;
+use crate::rustpbx::{self, Rustpbx};
 use crate::sipp::{Ends, TRUNK_AT, User, free_port};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,31 +21,64 @@ const CALLS_MAX: usize = 500;
 pub(crate) enum Whose {
     Ours,
     Rustpbx,
+    Kamailio,
 }
 
 impl Whose {
-    pub(crate) const BOTH: [Self; 2] = [Self::Ours, Self::Rustpbx];
+    /// In the order of their turns.
+    pub(crate) const ALL: [Self; 3] = [Self::Ours, Self::Rustpbx, Self::Kamailio];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Ours => "ours",
             Self::Rustpbx => "rustpbx",
+            Self::Kamailio => "kamailio",
         }
+    }
+
+    /// Makes sure that the peers are there, before the load of the machine is looked at (building one takes long), and
+    /// says which they are.
+    pub(crate) fn versions(report: &mut Report) -> Result<(), Failure> {
+        rustpbx::program()?;
+        report.version("rustpbx", rustpbx::VERSION);
+        for (name, version) in kamailio::versions()? {
+            report.version(name, version);
+        }
+        Ok(())
     }
 }
 
-/// A folder for either system, which both keep over their starts.
+/// What each of them showed, in the order of [`Whose::ALL`].
+#[derive(Default)]
+pub(crate) struct Each<T>([T; 3]);
+
+impl<T> Each<T> {
+    pub(crate) const fn of(&mut self, whose: Whose) -> &mut T {
+        &mut self.0[whose as usize]
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &T)> {
+        Whose::ALL.into_iter().map(Whose::name).zip(&self.0)
+    }
+
+    /// Ours, and then each peer with its name.
+    pub(crate) fn beside(&self) -> (&T, impl Iterator<Item = (&'static str, &T)>) {
+        (&self.0[0], self.iter().skip(1))
+    }
+}
+
+/// A folder for each system, which it keeps over its starts.
 pub(crate) struct Folders {
     base: tempfile::TempDir,
 }
 
 impl Folders {
     pub(crate) fn new() -> Result<Self, Failure> {
-        // Not the system's folder for temporary files, which may be in memory: both write records.
+        // Not the system's folder for temporary files, which may be in memory: some write records.
         let base = crate::peer::folder();
         std::fs::create_dir_all(&base).doing("making a folder")?;
         let base = tempfile::tempdir_in(base).doing("making a folder")?;
-        for whose in Whose::BOTH {
+        for whose in Whose::ALL {
             std::fs::create_dir(base.path().join(whose.name())).doing("making a folder")?;
         }
         Ok(Self { base })
@@ -56,13 +92,14 @@ impl Folders {
 enum System {
     Ours(Box<Appliance>),
     Rustpbx(Box<Rustpbx>),
+    Kamailio(Box<Kamailio>),
 }
 
 /// A system that runs, with both ends of its calls.
 pub(crate) struct Office {
     system: System,
     pub(crate) ends: Ends,
-    pid: u32,
+    pids: Vec<u32>,
 }
 
 impl Office {
@@ -72,41 +109,53 @@ impl Office {
         let trunk: SocketAddr = format!("{TRUNK_AT}:{}", free_port(TRUNK_AT)?)
             .parse()
             .doing("naming the trunk")?;
-        let (system, target, users, pid) = match whose {
+        let people = || (0..TELEPHONES).map(|n| (user(n), format!("secret-{n}")));
+        let (system, target, users, pids) = match whose {
             Whose::Ours => {
                 std::fs::write(dir.join("anteroom.toml"), settings(trunk))
                     .doing("writing the configuration")?;
                 let it = Appliance::of_an_office(dir, TELEPHONES).await?;
-                let (target, users, pid) = (it.sip, it.users.clone(), it.pid());
-                (System::Ours(Box::new(it)), target, users, pid)
+                let (target, users) = (it.sip, it.users.clone());
+                let pids = it.pid().into_iter().collect();
+                (System::Ours(Box::new(it)), target, users, pids)
             }
             Whose::Rustpbx => {
-                let users: Vec<User> = (0..TELEPHONES)
-                    .map(|n| (user(n), format!("secret-{n}")))
-                    .collect();
+                let users: Vec<User> = people().collect();
                 let it = Rustpbx::start(&dir, trunk, &users).await?;
-                let (target, pid) = (it.sip, it.pid());
-                (System::Rustpbx(Box::new(it)), target, users, pid)
+                let (target, pids) = (it.sip, it.pid().into_iter().collect());
+                (System::Rustpbx(Box::new(it)), target, users, pids)
+            }
+            Whose::Kamailio => {
+                let users: Vec<User> = people().collect();
+                let it = Kamailio::start(&dir, trunk, &users).await?;
+                let (target, pids) = (it.sip, it.pids()?);
+                (System::Kamailio(Box::new(it)), target, users, pids)
             }
         };
         let ends = Ends::new(target, trunk, &users, speak)?;
         ends.register(users.len()).await?;
-        let pid = pid.ok_or_else(|| Failure::new("the system ended"))?;
-        Ok(Self { system, ends, pid })
+        if pids.is_empty() {
+            return Err(Failure::new("the system ended"));
+        }
+        Ok(Self { system, ends, pids })
     }
 
     pub(crate) fn resident_kib(&self) -> Result<f64, Failure> {
-        resident_kib(self.pid)
+        match self.pids[..] {
+            [pid] => resident_kib(pid),
+            ref several => proportional_kib(several),
+        }
     }
 
     pub(crate) fn cpu_ms(&self) -> Result<f64, Failure> {
-        cpu_ms(self.pid)
+        self.pids.iter().map(|pid| cpu_ms(*pid)).sum()
     }
 
     pub(crate) async fn stop(self) {
         match self.system {
             System::Ours(it) => it.stop().await,
             System::Rustpbx(it) => it.stop().await,
+            System::Kamailio(it) => it.stop().await,
         }
     }
 }

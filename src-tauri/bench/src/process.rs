@@ -14,6 +14,27 @@ pub(crate) fn resident_kib(pid: u32) -> Result<f64, Failure> {
         .ok_or_else(|| Failure::new("the kernel does not say how much memory a process uses"))
 }
 
+/// Memory of several processes that share some of it, KiB: what they share counts once (the proportional set size).
+pub(crate) fn proportional_kib(pids: &[u32]) -> Result<f64, Failure> {
+    let mut all = 0.0;
+    for pid in pids {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))
+            .doing("reading a process's memory")?;
+        all += text
+            .lines()
+            .find_map(|l| l.strip_prefix("Pss:"))
+            .and_then(|l| l.split_whitespace().next()?.parse::<f64>().ok())
+            .ok_or_else(|| Failure::new("the kernel does not say how much memory a process uses"))?;
+    }
+    Ok(all)
+}
+
+/// The process that started another.
+pub(crate) fn parent(pid: u32) -> Option<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    text.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// Processor time of all its threads so far, ms.
 pub(crate) fn cpu_ms(pid: u32) -> Result<f64, Failure> {
     let text =
@@ -44,6 +65,11 @@ mod tests {
     #[test]
     fn this_process_uses_memory() {
         assert!(resident_kib(std::process::id()).is_ok_and(|kib| kib > 100.0));
+        assert!(proportional_kib(&[std::process::id()]).is_ok_and(|kib| kib > 100.0));
         assert!(cpu_ms(std::process::id()).is_ok());
+        assert_eq!(
+            parent(std::process::id()),
+            Some(std::os::unix::process::parent_id())
+        );
     }
 }

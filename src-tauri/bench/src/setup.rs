@@ -1,11 +1,10 @@
-//! `setup`: a telephone rings a number outside, beside rustpbx: how long until the 200, and how many calls a second.
+//! `setup`: a telephone rings a number outside, beside rustpbx and Kamailio with rtpengine: how long until the 200, and how many calls a second.
 
 use crate::Size;
 use crate::calls::runtime;
 use crate::error::Failure;
-use crate::office::{Folders, Office, TELEPHONES, Whose};
+use crate::office::{Each, Folders, Office, TELEPHONES, Whose};
 use crate::report::{Report, Spread};
-use crate::rustpbx;
 use crate::sipp::{Told, Wave};
 use crate::speech::median;
 use std::time::Duration;
@@ -43,26 +42,21 @@ pub(crate) fn setup(size: &Size) -> Result<Report, Failure> {
 }
 
 async fn measured(size: &Size) -> Result<Report, Failure> {
-    // Before the load of the machine is looked at: it may take long.
-    rustpbx::program()?;
     let mut r = Report::new(
         "setup",
         "call set-up p95: at most 0.5 x rustpbx; calls a second: at least 200",
     );
-    r.version("rustpbx", rustpbx::VERSION);
+    Whose::versions(&mut r)?;
     let folders = Folders::new()?;
-    let (mut ours, mut theirs) = (Side::default(), Side::default());
+    let mut sides = Each::<Side>::default();
     for round in 1..=size.rounds_or(3) {
-        for whose in Whose::BOTH {
+        for whose in Whose::ALL {
             eprintln!("==> round {round}: {}", whose.name());
-            let side = match whose {
-                Whose::Ours => &mut ours,
-                Whose::Rustpbx => &mut theirs,
-            };
-            one(whose, &folders, size.calls.unwrap_or(100), round, side).await?;
+            let calls = size.calls.unwrap_or(100);
+            one(whose, &folders, calls, round, sides.of(whose)).await?;
         }
     }
-    shown(&mut r, &ours, &theirs);
+    shown(&mut r, &sides);
     Ok(r)
 }
 
@@ -154,12 +148,9 @@ async fn rung(office: &Office, per_s: usize, round: usize, side: &mut Side) -> R
     Ok(None)
 }
 
-fn shown(r: &mut Report, ours: &Side, theirs: &Side) {
-    let a = r.spread("ours", "ms", &ours.ms);
-    let b = r.spread("rustpbx", "ms", &theirs.ms);
-    r.number("ratio_of_p50", a.p50 / b.p50);
-    r.number("ratio_of_p95", a.p95 / b.p95);
-    for (name, side) in [("ours", ours), ("rustpbx", theirs)] {
+fn shown(r: &mut Report, sides: &Each<Side>) {
+    for (name, side) in sides.iter() {
+        r.spread(name, "ms", &side.ms);
         r.spread(&format!("{name}_p50_by_round"), "ms", &side.p50_by_round);
         r.spread(&format!("{name}_p95_by_round"), "ms", &side.p95_by_round);
         r.spread(&format!("{name}_calls_per_s_by_round"), "calls/s", &side.highest);
@@ -171,22 +162,26 @@ fn shown(r: &mut Report, ours: &Side, theirs: &Side) {
         );
         r.spread(&format!("{name}_core_ms_per_call"), "ms", &side.cpu_ms_per_call);
     }
-    r.number(
-        "ratio_of_calls_per_s",
-        median(&ours.highest) / median(&theirs.highest),
-    );
-    r.number(
-        "ratio_of_calls_per_s_promptly",
-        median(&ours.prompt) / median(&theirs.prompt),
-    );
-    r.number(
-        "ratio_of_core_ms_per_call",
-        median(&ours.cpu_ms_per_call) / median(&theirs.cpu_ms_per_call),
-    );
-    r.set("ladder_ours", &ours.rungs);
-    r.set("ladder_rustpbx", &theirs.rungs);
+    let (ours, peers) = sides.beside();
+    for (name, theirs) in peers {
+        let (a, b) = (Spread::of("ms", &ours.ms), Spread::of("ms", &theirs.ms));
+        r.number(&format!("ratio_of_p50_{name}"), a.p50 / b.p50);
+        r.number(&format!("ratio_of_p95_{name}"), a.p95 / b.p95);
+        let mut ratio = |what: &str, of: fn(&Side) -> &[f64]| {
+            r.number(
+                &format!("ratio_of_{what}_{name}"),
+                median(of(ours)) / median(of(theirs)),
+            );
+        };
+        ratio("calls_per_s", |s| &s.highest);
+        ratio("calls_per_s_promptly", |s| &s.prompt);
+        ratio("core_ms_per_call", |s| &s.cpu_ms_per_call);
+    }
+    for (name, side) in sides.iter() {
+        r.set(&format!("ladder_{name}"), &side.rungs);
+    }
     r.note(format!("A telephone (one of {TELEPHONES}, registered) sends INVITE, is challenged, proves itself, is put through to a trunk whose far end answers at once, talks for {TALK_MS} ms without sound, and hangs up. From its first INVITE to its 200, by the times of sipp's messages; both ends are sipp, on the same machine. {SLOW_PER_S} calls a second."));
     r.note(format!("calls_per_s: the highest rung of {LADDER:?}, {RUNG_S} s each, at which every call was answered and ended as it should, within 10 s for each message, and sipp rang at least nine tenths of the rate; a rung that failed was tried once more. promptly: the highest rung with a p95 of at most {PROMPT_MS} ms."));
     r.note("rustpbx 0.5.0 often notices the far end's 200 only with the next tick of a timer of 100 ms (its check whether the caller is still there); the quickest of its calls do not wait for it.");
-    r.note("Ours writes each call's story to its encrypted database, durably, while the call goes on, and hash-chained audit records; rustpbx writes one call record to its SQLite file, in batches after the calls, and keeps its log to warnings. Both relay the media; neither records it.");
+    r.note("Ours writes each call's story to its encrypted database, durably, while the call goes on, and hash-chained audit records; rustpbx writes one call record to its SQLite file, in batches after the calls, and keeps its log to warnings. Kamailio writes nothing, and is a proxy: the two halves of a call are one dialog to it. All three relay the media, Kamailio by way of rtpengine in userspace, whose processor time is in its figure; none records it.");
 }

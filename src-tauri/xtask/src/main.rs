@@ -108,9 +108,9 @@ fn bench(rest: &[String]) -> Result<(), Fail> {
         .run()
 }
 
-/// What the media crate costs by itself, beside rtpengine: its own program, which needs neither models nor the page.
+/// What the media crate costs by itself, beside rtpengine behind Kamailio: its own program, which needs neither models nor the page.
 fn bench_media(name: &str, more: &[String]) -> Result<(), Fail> {
-    say("building the media benchmark; its peer is Debian's rtpengine-daemon");
+    say("building the media benchmark; its peers are Debian's kamailio and rtpengine-daemon");
     Cmd::new(run::build(&["--example", "relay"])?)
         .args(["--bench", name])
         .args(more)

@@ -88,10 +88,10 @@ pub(crate) fn report(bench: Bench, run: &Value, load_before: Option<f64>) -> Val
             "load_after": load(),
             "build": if cfg!(debug_assertions) { "dev profile (optimised as Cargo.toml says)" } else { "release profile" },
         },
-        "versions": { "anteroom": env!("CARGO_PKG_VERSION"), "rtpengine": run["rtpengine_version"] },
+        "versions": { "anteroom": env!("CARGO_PKG_VERSION"), "kamailio": run["versions"][0], "rtpengine": run["versions"][1] },
         "notes": [
             "PCMU over RTP on loopback, both ways, 50 packets a second each; the telephones are a process of their own.",
-            "Processor time is of the relaying process alone, ours with all its tasks, rtpengine in userspace with its own.",
+            "Processor time is of the relaying process alone, ours with all its tasks, rtpengine in userspace with its own; calls are put to it by Kamailio, which has nothing to do while they last.",
             "Nothing is recorded or transcribed on either side; the processor time per call falls as calls are added.",
         ],
     })

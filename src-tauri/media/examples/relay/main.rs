@@ -6,17 +6,18 @@
 //! own, so that the processor time reported is the legs' alone; each of their packets carries the moment it was sent,
 //! which tells the delay where packets are relayed unopened. With `--other` the second leg of each pair speaks another
 //! codec and everything is transcoded. With `--taps` the 20 ms of both directions that recording and transcription live
-//! on are taken from every leg. `--bench relay|delay [--json]` is what `cargo xtask bench` runs. With `--peer` rtpengine in userspace takes turns with us, on the same streams.
+//! on are taken from every leg. `--bench relay|delay [--json]` is what `cargo xtask bench` runs. With `--peer` rtpengine in userspace,
+//! behind Kamailio, takes turns with us, on the same streams.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
 mod figures;
-mod rtpengine;
+mod peer;
 
 use anteroom_media::load::{Heard, Telephones, Way, telephones};
 use anteroom_media::{Codec, MediaConfig, MediaFactory, SrtpPolicy, bridge};
 use figures::Bench;
-use rtpengine::Rtpengine;
+use peer::Peer;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -152,7 +153,7 @@ async fn rounds(o: &Options) -> Result<Value, String> {
         "seconds": o.seconds,
         "ours": ours,
         "rtpengine": theirs,
-        "rtpengine_version": o.peer.then(Rtpengine::version).flatten(),
+        "versions": o.peer.then(Peer::versions).flatten(),
     }))
 }
 
@@ -171,7 +172,7 @@ fn telephones_for(o: &Options) -> Result<Telephones, String> {
 
 fn run_peer(o: &Options) -> Result<Ran, String> {
     let mut phones = telephones_for(o)?;
-    let mut peer = Rtpengine::start()?;
+    let mut peer = Peer::start()?;
     let mut ways = Vec::new();
     for (n, pair) in phones.ports.chunks_exact(2).enumerate() {
         for to in peer.call(n, [pair[0], pair[1]], o.codecs[0])? {
