@@ -14,7 +14,10 @@ pub struct PlayNo(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Announcement {
     /// To a member of staff who answered: who is calling, why, and the last lines.
-    Brief,
+    Brief {
+        /// Whether to add which keys accept and decline.
+        asks: bool,
+    },
     /// To the caller: the person's line was lost, somebody will be with them in a moment.
     OneMoment,
     /// To the caller: nobody can come to the telephone, they will be rung back.

@@ -241,7 +241,7 @@ impl Floor {
                     return;
                 }
                 self.talking.insert(leg, self.now);
-                self.tell(call, DeskInput::LegAnswered { leg });
+                self.tell(call, DeskInput::LegAnswered { leg, screen: true });
                 let ms = 5_000 + self.rng.below(120_000);
                 if self.rng.below(5) == 0 {
                     self.after(ms, Event::Parks(call, leg));

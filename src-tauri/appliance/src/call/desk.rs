@@ -5,7 +5,7 @@ use super::people::Voiced;
 use super::placing::is_told;
 use anteroom_call::Input;
 use anteroom_call::desk::{
-    Attendee, Attending, Briefing, By, Command, ControlError, DeskEffect, DeskInput, DropWhy, Fact, HandOver,
+    Attendee, Attending, By, Command, ControlError, DeskEffect, DeskInput, DropWhy, Fact, HandOver,
     ReferStatus, Supervision, TaskWhy,
 };
 use anteroom_call::leg::LegEnd;
@@ -29,8 +29,9 @@ const TONE_MS: u32 = 400;
 /// Between two pips for a member of staff whose other end is on hold, and how long one is.
 const PIP_EVERY_MS: u32 = 5_000;
 const PIP_MS: u32 = 60;
-/// Lines of the conversation that are spoken to somebody who answers.
+/// Lines of the conversation that are spoken to somebody who answers, and characters of each: the caller waits meanwhile.
 const BRIEF_LINES: usize = 2;
+const BRIEF_LINE_CHARS: usize = 120;
 
 impl Call {
     /// One input to the desk's machine, with everything that follows from it.
@@ -158,7 +159,7 @@ impl Call {
         let sentence_ms = (!self.speaking.is_idle()).then_some(SENTENCE_MS_MAX);
         self.desk(DeskInput::HandOver(HandOver {
             plan,
-            briefing: Briefing::Screen,
+            briefing: self.shared.config.desk.briefing(),
             sentence_ms,
             task_made: self.task_made,
             urgent,
@@ -414,8 +415,12 @@ impl Call {
     }
 
     fn announce(&mut self, leg: LegId, play: PlayNo, what: Announcement) {
-        let words = self.words_of(what);
-        self.say_on(leg, play, words, what == Announcement::Brief);
+        let words = match what {
+            Announcement::Brief { asks } => (None, self.briefing(leg, asks)),
+            _ => self.words_of(what),
+        };
+        let private = matches!(what, Announcement::Brief { .. });
+        self.say_on(leg, play, words, private);
     }
 
     /// Has words spoken on a leg; [`Self::voiced`] goes on when they are rendered.
@@ -441,6 +446,35 @@ impl Call {
         });
     }
 
+    /// What whoever answered `leg` and has no screen is told of the caller.
+    fn briefing(&self, leg: LegId, asks: bool) -> Pii<String> {
+        let clinic = self.shared.clinic();
+        let say = |s: Script| clinic.policy().say(clinic.language(), s, &[]);
+        if self.urgent && !asks {
+            return Pii::new(say(Script::BriefingUrgent));
+        }
+        let mut words = say(Script::Briefing);
+        let mut add = |more: &str| {
+            words.push(' ');
+            words.push_str(more);
+        };
+        // A number outside may be somebody's answering machine.
+        let ours = self.legs.all.get(&leg).is_some_and(|l| l.outside.is_none());
+        match &self.given.0 {
+            _ if !ours => {}
+            Some(note) => add(&shortened(note)),
+            None => {
+                for line in self.story.last_heard(BRIEF_LINES) {
+                    add(&shortened(line.open(Purpose::Staff)));
+                }
+            }
+        }
+        if asks {
+            add(&say(Script::BriefingKeys));
+        }
+        Pii::new(words)
+    }
+
     /// The words of an announcement, and the script they are of, if they are one's alone.
     fn words_of(&self, what: Announcement) -> (Option<&'static str>, Pii<String>) {
         let policy = self.shared.clinic().policy();
@@ -448,14 +482,8 @@ impl Call {
         let say = |s: Script, values: &[(&str, &str)]| policy.say(language, s, values);
         let fixed = |s: Script| (Some(s.name()), Pii::new(say(s, &[])));
         match what {
-            Announcement::Brief => {
-                let mut words = say(Script::Briefing, &[]);
-                for line in self.story.last_heard(BRIEF_LINES) {
-                    words.push(' ');
-                    words.push_str(line.open(Purpose::Staff));
-                }
-                (None, Pii::new(words))
-            }
+            // What it is about depends on whom it is said to.
+            Announcement::Brief { .. } => fixed(Script::Briefing),
             Announcement::OneMoment => fixed(Script::OneMoment),
             Announcement::WillRingBack => fixed(Script::WillRingBack),
             Announcement::NobodyFree => {
@@ -617,4 +645,16 @@ fn tone(ms: u32, every_ms: u32) -> Arc<[i16]> {
     });
     let rest = samples(every_ms).saturating_sub(samples(ms));
     wave.chain(std::iter::repeat_n(0, rest)).collect()
+}
+/// A line that is spoken to staff while the caller waits: no longer than it may be, and no half word.
+fn shortened(line: &str) -> String {
+    let line = line.trim();
+    match line.char_indices().nth(BRIEF_LINE_CHARS) {
+        None => line.to_owned(),
+        Some((end, _)) => {
+            let cut = &line[..end];
+            let end = cut.rfind(char::is_whitespace).unwrap_or(end);
+            format!("{}.", cut[..end].trim_end_matches([',', '.', ' ']))
+        }
+    }
 }

@@ -62,6 +62,13 @@ pub(crate) struct PersonLeg {
     pub(super) joins: Option<(Target, AdoptAs)>,
 }
 
+impl PersonLeg {
+    /// Whether whoever answers it sees on a screen of ours what the call is about.
+    pub(super) fn has_screen(&self) -> bool {
+        self.outside.is_none() && self.rung.is_none_or(|r| r.browser)
+    }
+}
+
 /// A leg to a number outside: its limits are its user's.
 pub(super) struct OutsideLeg {
     shared: Arc<Shared>,

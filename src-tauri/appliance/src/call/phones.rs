@@ -327,7 +327,10 @@ impl Call {
                 if self.legs.answered(leg) {
                     match self.legs.all.get_mut(&leg).and_then(|l| l.joins.take()) {
                         Some((target, what)) => self.adopt(leg, target, what).await,
-                        None => self.desk(DeskInput::LegAnswered { leg }).await,
+                        None => {
+                            let screen = self.legs.all.get(&leg).is_some_and(PersonLeg::has_screen);
+                            self.desk(DeskInput::LegAnswered { leg, screen }).await;
+                        }
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! `[desk]`: people, their telephones, and what happens to callers who wait for them.
 
-use anteroom_call::desk::DeskConfig;
+use anteroom_call::desk::{Briefing, DeskConfig};
 use anteroom_call::queue::QueueConfig;
 use anteroom_call::ring::{Fallback, RingStrategy, RingTimes};
 use serde::Deserialize;
@@ -25,6 +25,9 @@ pub struct DeskSection {
     /// What happens to a caller who was put through and whom nobody answers: `receptionist`, `queue`, `voicemail` or
     /// `callback`.
     pub nobody_answers: Spanned<String>,
+    /// How who answers is told what the call is about before they have the caller: `by_device` (on the page and in the
+    /// desktop window by eye, on a telephone by ear), `screen` (never by ear) or `spoken` (always by ear).
+    pub briefing: Spanned<String>,
     /// Callers who may wait in the queue; who comes then goes on as after the longest wait.
     pub queue_callers: usize,
     /// How long a caller may wait in it, seconds; where no telephone of the ring group is there, a minute at the most.
@@ -103,6 +106,7 @@ impl Default for DeskSection {
             ring_s: 25,
             ring_total_s: 45,
             nobody_answers: s("receptionist"),
+            briefing: s("by_device"),
             queue_callers: 30,
             queue_s: 20 * 60,
             queue_over: s("callback"),
@@ -128,6 +132,11 @@ impl DeskSection {
     #[must_use]
     pub fn nobody_answers(&self) -> Fallback {
         fallback(self.nobody_answers.get_ref()).unwrap_or(Fallback::Receptionist)
+    }
+    /// How who answers is briefed; the file was checked.
+    #[must_use]
+    pub fn briefing(&self) -> Briefing {
+        briefing(self.briefing.get_ref()).unwrap_or(Briefing::ByDevice)
     }
     /// How the queue behaves for one caller; the rest is as usual.
     #[must_use]
@@ -169,6 +178,15 @@ fn ring_strategy(name: &str) -> Option<RingStrategy> {
         "all" => Some(RingStrategy::All),
         "in_order" => Some(RingStrategy::InOrder),
         "longest_idle" => Some(RingStrategy::LongestIdle),
+        _ => None,
+    }
+}
+
+fn briefing(name: &str) -> Option<Briefing> {
+    match name {
+        "by_device" => Some(Briefing::ByDevice),
+        "screen" => Some(Briefing::Screen),
+        "spoken" => Some(Briefing::Spoken),
         _ => None,
     }
 }

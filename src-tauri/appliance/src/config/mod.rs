@@ -423,6 +423,11 @@ impl Config {
             &["receptionist", "queue", "voicemail", "callback"],
         )?;
         one_of("way on", &self.desk.queue_over, &["voicemail", "callback"])?;
+        one_of(
+            "briefing",
+            &self.desk.briefing,
+            &["by_device", "screen", "spoken"],
+        )?;
         self.outbound.check(&self.sip.trunk)?;
         for n in &self.desk.never_banned {
             network(n.get_ref()).map_err(|e| (n.span().start, e))?;

@@ -19,6 +19,8 @@ pub enum AnswerPolicy {
 pub enum Briefing {
     /// On the screen only; the caller is connected at once.
     Screen,
+    /// On the screen of who has one, and the caller is connected at once; spoken to who has none, then connected.
+    ByDevice,
     /// Spoken, then the caller is connected.
     Spoken,
     /// Spoken, then the person accepts or declines.
@@ -28,8 +30,13 @@ pub enum Briefing {
 }
 
 impl Briefing {
-    pub(crate) const fn is_spoken(self) -> bool {
-        matches!(self, Self::Spoken | Self::SpokenAndAsked)
+    /// Whether it is spoken to somebody who has a screen, or has none.
+    pub(crate) const fn is_spoken(self, has_screen: bool) -> bool {
+        match self {
+            Self::Spoken | Self::SpokenAndAsked => true,
+            Self::ByDevice => !has_screen,
+            Self::Screen | Self::ScreenAndAsked => false,
+        }
     }
     pub(crate) const fn asks(self) -> bool {
         matches!(self, Self::SpokenAndAsked | Self::ScreenAndAsked)

@@ -128,6 +128,7 @@ impl DeskCall {
             target,
             part: Part::Talks,
             holds: false,
+            screen: false,
         };
         Self {
             ids: LegIds::after(first),
@@ -232,7 +233,12 @@ impl DeskCall {
             DeskInput::LegProgress { leg, early_media } => {
                 self.tell_leg(leg, LegInput::Progress { early_media }, DropWhy::Done);
             }
-            DeskInput::LegAnswered { leg } => self.tell_leg(leg, LegInput::Answered, DropWhy::Done),
+            DeskInput::LegAnswered { leg, screen } => {
+                if let Some(l) = self.legs.get_mut(&leg) {
+                    l.screen = screen;
+                }
+                self.tell_leg(leg, LegInput::Answered, DropWhy::Done);
+            }
             DeskInput::LegEnded { leg, end } => self.tell_leg(leg, LegInput::Ended(end), DropWhy::Done),
             DeskInput::LegMediaLost { leg } => self.media_lost(leg),
             DeskInput::LegHeld { leg, held } => self.leg_held(leg, held),

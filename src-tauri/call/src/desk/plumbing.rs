@@ -23,6 +23,7 @@ impl DeskCall {
             target: Some(target.clone()),
             part,
             holds: false,
+            screen: false,
         };
         self.legs.insert(leg, entry);
         self.out.push(DeskEffect::Dial {
@@ -215,6 +216,7 @@ impl DeskCall {
             target: Some(target),
             part: Part::Leaves(DropWhy::CallerGone),
             holds: false,
+            screen: false,
         };
         self.legs.insert(leg, entry);
         match (&mut self.phase, what) {

@@ -202,7 +202,8 @@ impl DeskCall {
         }
         let others: Vec<LegId> = std::mem::take(&mut r.round);
         let briefing = r.briefing;
-        let stage = if briefing.is_spoken() {
+        let has_screen = self.legs.get(&leg).is_some_and(|l| l.screen);
+        let stage = if briefing.is_spoken(has_screen) {
             Stage::Briefed
         } else if briefing.asks() {
             Stage::Decides {
@@ -220,7 +221,12 @@ impl DeskCall {
             }
         }
         match stage {
-            Stage::Briefed => self.say(leg, Announcement::Brief),
+            Stage::Briefed => self.say(
+                leg,
+                Announcement::Brief {
+                    asks: briefing.asks(),
+                },
+            ),
             Stage::Decides { .. } => {}
             Stage::Sentence => self.connect_when_said(leg),
         }

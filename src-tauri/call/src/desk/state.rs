@@ -19,6 +19,8 @@ pub(super) struct LegEntry {
     pub(super) part: Part,
     /// Its telephone put us on hold.
     pub(super) holds: bool,
+    /// Whoever answered it sees the call on a screen of ours.
+    pub(super) screen: bool,
 }
 
 /// What a leg is in the call for.

@@ -150,7 +150,12 @@ impl DeskCall {
             }
             self.say(guest, Announcement::OneMoment);
         }
-        self.ring(&next, Briefing::Screen, false);
+        // Who put the caller on hold knows them; whoever is rung instead of somebody who was lost does not.
+        let briefing = match gone {
+            HostGone::HungUp => Briefing::Screen,
+            HostGone::Fumbled | HostGone::Lost => self.briefing,
+        };
+        self.ring(&next, briefing, false);
     }
 
     /// The person who was asked goes on being asked, now with the caller waiting for them alone.

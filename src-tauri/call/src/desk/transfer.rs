@@ -52,20 +52,21 @@ impl DeskCall {
             ConsultStage::Rings { legs, .. } if legs.contains(&leg) => legs.clone(),
             _ => return self.leave(leg, Announcement::AnsweredElsewhere, DropWhy::AnsweredElsewhere),
         };
-        let how = c.how;
-        c.stage = match how {
+        let has_screen = self.legs.get(&leg).is_some_and(|l| l.screen);
+        c.stage = match c.how {
             Asking::ByVoice => ConsultStage::Talks { leg },
-            Asking::Spoken => ConsultStage::Briefed { leg },
-            Asking::Screen => ConsultStage::Decides { leg, until },
+            Asking::Screen if has_screen => ConsultStage::Decides { leg, until },
+            Asking::Spoken | Asking::Screen => ConsultStage::Briefed { leg },
         };
-        if how == Asking::ByVoice {
+        let spoken = matches!(c.stage, ConsultStage::Briefed { .. });
+        if c.how == Asking::ByVoice {
             t.bridge.join(leg, Role::Third);
         }
         for other in others.into_iter().filter(|l| *l != leg) {
             self.drop_leg(other, DropWhy::AnsweredElsewhere);
         }
-        if how == Asking::Spoken {
-            self.say(leg, Announcement::Brief);
+        if spoken {
+            self.say(leg, Announcement::Brief { asks: true });
         }
     }
 

@@ -77,6 +77,8 @@ pub enum DeskInput {
     LegAnswered {
         /// Which.
         leg: LegId,
+        /// Whether whoever answered sees on a screen of ours what the call is about.
+        screen: bool,
     },
     /// A leg is over: refused, hung up, cancelled, lost; for the caller's own leg too. Once per leg.
     LegEnded {
@@ -241,7 +243,7 @@ pub enum Asking {
     ByVoice,
     /// By what was typed, spoken by the machine; the member of staff stays with the caller meanwhile.
     Spoken,
-    /// By what was typed, on the screen; the member of staff stays with the caller meanwhile.
+    /// By what was typed, on the screen, or spoken to who has none; the member of staff stays with the caller meanwhile.
     Screen,
 }
 

@@ -119,6 +119,60 @@ fn who_declines_leaves_the_caller_to_those_whose_telephones_stopped_for_them() {
 }
 
 #[test]
+fn a_telephone_without_a_screen_is_told_by_ear_and_one_with_a_screen_is_not() {
+    let mut s = Story::incoming();
+    s.happens(announced(Briefing::ByDevice))
+        .happens(DeskInput::SentenceDone);
+    s.lifts('A').refuses('B', 487).check(&[
+        "dial A ann1 Caller",
+        "dial B bob1 Caller",
+        "play C Ringback",
+        "cancel B AnsweredElsewhere",
+        "say A Brief { asks: false }",
+    ]);
+    s.said('A').check(&[
+        "ReceptionistDone",
+        "note ann has the caller on A",
+        "stop C",
+        "stop A",
+        "connect C<A A<C",
+    ]);
+    let mut s = Story::incoming();
+    s.happens(announced(Briefing::ByDevice))
+        .happens(DeskInput::SentenceDone);
+    s.answers('A').check(&[
+        "dial A ann1 Caller",
+        "dial B bob1 Caller",
+        "play C Ringback",
+        "cancel B AnsweredElsewhere",
+        "ReceptionistDone",
+        "note ann has the caller on A",
+        "stop C",
+        "connect C<A A<C",
+    ]);
+}
+
+#[test]
+fn who_is_briefed_by_ear_takes_the_caller_at_once_with_a_key() {
+    let mut s = Story::incoming();
+    s.happens(announced(Briefing::ByDevice))
+        .happens(DeskInput::SentenceDone);
+    s.lifts('A').refuses('B', 487);
+    s.key('A', '1').check(&[
+        "dial A ann1 Caller",
+        "dial B bob1 Caller",
+        "play C Ringback",
+        "cancel B AnsweredElsewhere",
+        "say A Brief { asks: false }",
+        "ReceptionistDone",
+        "note ann has the caller on A",
+        "stop C",
+        "stop A",
+        "connect C<A A<C",
+    ]);
+}
+
+#[test]
 fn a_handset_that_is_lifted_and_dropped_is_no_conversation() {
     let mut s = Story::incoming();
     s.hand_over("ann1 bob1", Fallback::Callback)

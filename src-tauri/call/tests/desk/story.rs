@@ -127,7 +127,18 @@ impl Story {
     }
 
     pub(crate) fn answers(&mut self, l: char) -> &mut Self {
-        self.happens(DeskInput::LegAnswered { leg: leg(l) })
+        self.happens(DeskInput::LegAnswered {
+            leg: leg(l),
+            screen: true,
+        })
+    }
+
+    /// A telephone without a screen of ours is answered.
+    pub(crate) fn lifts(&mut self, l: char) -> &mut Self {
+        self.happens(DeskInput::LegAnswered {
+            leg: leg(l),
+            screen: false,
+        })
     }
 
     pub(crate) fn refuses(&mut self, l: char, status: u16) -> &mut Self {

@@ -95,7 +95,7 @@ fn with_a_typed_briefing_the_caller_stays_with_the_person_until_it_is_accepted()
     let mut s = Story::talking();
     s.wants("ann", warm(Asking::Spoken))
         .check(&["dial B bob1 Consult", "note Consulting { who: bob }"]);
-    s.answers('B').check(&["say B Brief"]);
+    s.answers('B').check(&["say B Brief { asks: true }"]);
     s.said('B').check(&["stop B", "play B Reminder"]);
     s.key('B', '2').check(&[
         "hang up B Staff",
@@ -175,6 +175,24 @@ fn a_consultation_becomes_a_talk_of_three() {
 }
 
 #[test]
+fn who_is_asked_on_a_telephone_without_a_screen_is_told_by_ear() {
+    let mut s = Story::talking();
+    s.wants("ann", warm(Asking::Screen)).lifts('B').check(&[
+        "dial B bob1 Consult",
+        "note Consulting { who: bob }",
+        "say B Brief { asks: true }",
+    ]);
+    s.key('B', '1').check(&[
+        "note Transferred { to: bob }",
+        "note bob has the caller on B",
+        "refer A Done",
+        "hang up A Transferred",
+        "stop B",
+        "connect C<B B<C",
+    ]);
+}
+
+#[test]
 fn who_does_not_wait_for_the_answer_leaves_the_caller_waiting_for_the_person_asked() {
     let mut s = Story::talking();
     s.wants("ann", warm(Asking::Spoken))
@@ -183,7 +201,7 @@ fn who_does_not_wait_for_the_answer_leaves_the_caller_waiting_for_the_person_ask
         .check(&[
             "dial B bob1 Consult",
             "note Consulting { who: bob }",
-            "say B Brief",
+            "say B Brief { asks: true }",
             "disconnect",
             "play C Ringback",
         ]);

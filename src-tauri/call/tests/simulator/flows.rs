@@ -98,6 +98,17 @@ pub(crate) fn flows() -> Vec<(&'static str, Vec<Step>)> {
             vec![announced(Briefing::Spoken), Answers(0), Wait(6_000), HangsUp(0)],
         ),
         (
+            "briefed by ear or eye",
+            vec![
+                announced(Briefing::ByDevice),
+                Answers(0),
+                Wait(3_000),
+                Key(0, '1'),
+                Wait(6_000),
+                HangsUp(0),
+            ],
+        ),
+        (
             "briefed and asked",
             vec![
                 announced(Briefing::SpokenAndAsked),

@@ -134,6 +134,7 @@ fn hand_over(rng: &mut crate::rng::Rng, seed: u64) -> DeskInput {
         plan: plan(&mut w),
         briefing: rng.pick(&[
             Briefing::Screen,
+            Briefing::ByDevice,
             Briefing::Spoken,
             Briefing::SpokenAndAsked,
             Briefing::ScreenAndAsked,

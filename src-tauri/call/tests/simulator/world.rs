@@ -236,7 +236,8 @@ impl World {
                 let p = self.phones.get_mut(&leg).unwrap();
                 if p.far == Far::Rings {
                     p.far = Far::Up;
-                    self.news(leg, DeskInput::LegAnswered { leg });
+                    let screen = self.rng.percent(50);
+                    self.news(leg, DeskInput::LegAnswered { leg, screen });
                 }
             }
             Event::FarRefuses(leg, status) => self.far_ends(leg, Far::Rings, LegEnd::Refused(status)),
@@ -286,7 +287,7 @@ impl World {
     /// One input to the call, and everything it wants done.
     pub(crate) fn tell(&mut self, input: DeskInput) {
         match &input {
-            DeskInput::LegAnswered { leg } => {
+            DeskInput::LegAnswered { leg, .. } => {
                 let p = self.phones.get_mut(leg).unwrap();
                 if p.told == Told::Nothing {
                     p.told = Told::Up;

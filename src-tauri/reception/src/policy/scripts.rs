@@ -172,6 +172,10 @@ scripts! {
     MessageKept message_kept [] [];
     /// To staff: a caller is put through; what they said last follows.
     Briefing briefing [] [];
+    /// To staff: the same in an emergency; nothing follows, so that the caller is put through at once.
+    BriefingUrgent briefing_urgent [] [];
+    /// To staff who are asked whether they take a call, after the briefing: the keys.
+    BriefingKeys briefing_keys [] [];
     /// To staff: the call is parked there.
     ParkedAt parked_at ["slot"] ["slot"];
     /// To staff: somebody else was quicker.
