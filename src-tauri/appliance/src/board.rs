@@ -125,7 +125,8 @@ impl Engine {
                 if let Some(e) = board.set_state(now) {
                     let _ = self.live.send(e);
                 }
-                board.open_tasks(TaskKind::Voicemail)
+                // Urgent words that nobody heard are a message too.
+                board.open_tasks(TaskKind::Voicemail) + board.open_tasks(TaskKind::Urgent)
             };
             lamps.show(&self.shared, messages);
             self.shared.serve_queue();

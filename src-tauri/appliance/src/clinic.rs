@@ -176,7 +176,7 @@ impl Clinic {
         let number = dialable(from);
         (
             TaskKind::Callback,
-            Pii::from("Missed call: the caller hung up before being answered."),
+            Pii::from("Missed call: it ended before it was answered."),
             number,
             CALLBACK_DUE_MS,
         )

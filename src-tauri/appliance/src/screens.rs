@@ -1,7 +1,7 @@
 //! What is told to screens beside a call's events: where calls stand at the desk, and who is there.
 
 use crate::engine::lock;
-use anteroom_api::{CallDesk, LiveBoard, LiveEvent, Person};
+use anteroom_api::{CallDesk, LiveBoard, LiveEvent, Person, TaskDto};
 use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::broadcast;
 
@@ -19,6 +19,10 @@ impl Screens {
 
     pub(crate) fn desk(&self, desk: CallDesk) {
         self.change(|b| b.set_desk(desk));
+    }
+
+    pub(crate) fn task(&self, task: TaskDto) {
+        self.change(|b| Some(b.task(task)));
     }
 
     pub(crate) fn people(&self, people: Vec<Person>) {

@@ -1,10 +1,16 @@
 //! What screens ask of tasks.
 
-use crate::engine::{Engine, lock};
+use crate::engine::{Engine, Shared, lock};
 use crate::records;
 use anteroom_api::{ApiError, TaskCommand, TaskDto, Who};
 use anteroom_store::{Store, StoreError, TaskActor, TaskChange, TaskError, TaskRefusal};
 use anteroom_types::{TaskId, UserFacing, Wall};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A task that was made in this very moment is perhaps not written yet: how often it is looked for, and how long between.
+const AMEND_TRIES: u32 = 20;
+const AMEND_EVERY: Duration = Duration::from_millis(250);
 
 /// How far ahead a task may be due: whoever types a wrong year would never see it again.
 const DUE_AHEAD_MS_MAX: i64 = 2 * 366 * 24 * 60 * 60 * 1000;
@@ -22,6 +28,36 @@ pub fn close(store: &Store, task: TaskId, by: &str, outcome: &str) -> Result<(),
     };
     let done = TaskChange::Done(outcome.trim().into());
     store.change_task(task, &actor, done, crate::tools::now())?;
+    Ok(())
+}
+
+/// Adds to a task what a call promised after it was made, and tells every screen.
+///
+/// # Errors
+/// When it cannot be written.
+pub(crate) async fn amend(
+    shared: &Arc<Shared>,
+    task: TaskId,
+    actor: &TaskActor,
+    changes: Vec<TaskChange>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let _turn = shared.task_changes.lock().await;
+    for change in changes {
+        let mut tries = 0;
+        let after = loop {
+            let (store, actor, change) = (shared.store.clone(), actor.clone(), change.clone());
+            let now = shared.clock.wall();
+            let write = move || store.change_task(task, &actor, change, now);
+            match tokio::task::spawn_blocking(write).await? {
+                Err(TaskError::Store(StoreError::NotFound { .. })) if tries < AMEND_TRIES => {
+                    tries += 1;
+                    tokio::time::sleep(AMEND_EVERY).await;
+                }
+                done => break done?,
+            }
+        };
+        shared.screens.task(records::task(&after));
+    }
     Ok(())
 }
 

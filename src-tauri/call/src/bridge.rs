@@ -157,11 +157,15 @@ impl Bridge {
         &self.members
     }
 
-    /// Another person who could have the call: one who talks and is neither `guest` nor `host`.
+    /// Another person who could have the call: one who talks and is neither `guest` nor `host`; failing that, a supervisor
+    /// whom the guest hears.
     #[must_use]
     pub fn another(&self, guest: LegId, host: LegId) -> Option<LegId> {
-        let mut talkers = self.members.iter().filter(|m| m.role == Role::Third && !m.apart);
-        talkers.find(|m| m.leg != guest && m.leg != host).map(|m| m.leg)
+        let one = |role: Role| {
+            let mut here = self.members.iter().filter(|m| m.role == role && !m.apart);
+            here.find(|m| m.leg != guest && m.leg != host).map(|m| m.leg)
+        };
+        one(Role::Third).or_else(|| one(Role::Barger))
     }
 
     /// Who hears whom now. Members who hear nobody are not in it: they are to hear music or the like instead.

@@ -160,15 +160,17 @@ impl InboundCall {
                 };
                 vec![Answer]
             }
-            (State::Preparing { .. }, Input::MediaRefused { status }) => {
+            // What nobody can read came from no telephone: nothing is owed to it.
+            (State::Preparing { .. }, Input::MediaRefused { status: status @ 400 }) => {
                 self.end(vec![Reject { status }, Finish(EndReason::Refused)])
             }
-            (State::Preparing { .. }, Input::Tick) if due => {
-                self.end(vec![Reject { status: 500 }, StopMedia, Finish(EndReason::Failed)])
-            }
-            (State::Preparing { .. }, Input::Failed) => {
-                self.end(vec![Reject { status: 500 }, StopMedia, Finish(EndReason::Failed)])
-            }
+            (State::Preparing { .. }, Input::MediaRefused { status }) => self.end(vec![
+                Reject { status },
+                TellCallerGone,
+                Finish(EndReason::Refused),
+            ]),
+            (State::Preparing { .. }, Input::Failed) => self.fail(),
+            (State::Preparing { .. }, Input::Tick) if due => self.fail(),
             (State::Preparing { .. } | State::AwaitingAck { .. }, Input::Remote(end)) => {
                 let reason = match end {
                     RemoteEnd::Cancelled => EndReason::Cancelled,
@@ -206,6 +208,17 @@ impl InboundCall {
             (State::Closing { reason, .. }, Input::Tick) if due => self.end(vec![Finish(reason)]),
             _ => Vec::new(),
         }
+    }
+
+    /// It cannot be answered, by a fault of ours.
+    fn fail(&mut self) -> Vec<Effect> {
+        use Effect::{Finish, Reject, StopMedia, TellCallerGone};
+        self.end(vec![
+            Reject { status: 500 },
+            TellCallerGone,
+            StopMedia,
+            Finish(EndReason::Failed),
+        ])
     }
 
     fn end(&mut self, effects: Vec<Effect>) -> Vec<Effect> {
@@ -311,7 +324,16 @@ mod tests {
                 (1, Input::MediaRefused { status: 488 }),
                 (2, Input::Established),
             ],
-            &[PrepareMedia, Reject { status: 488 }, Finish(EndReason::Refused)],
+            &[
+                PrepareMedia,
+                Reject { status: 488 },
+                TellCallerGone,
+                Finish(EndReason::Refused),
+            ],
+        );
+        check(
+            &[(0, Input::Offered), (1, Input::MediaRefused { status: 400 })],
+            &[PrepareMedia, Reject { status: 400 }, Finish(EndReason::Refused)],
         );
         check(
             &[
@@ -332,6 +354,7 @@ mod tests {
             &[
                 PrepareMedia,
                 Reject { status: 500 },
+                TellCallerGone,
                 StopMedia,
                 Finish(EndReason::Failed),
             ],

@@ -7,11 +7,13 @@
 //! What happens to a call comes in as SIP events of its leg, media events of its session, recognitions, renderings,
 //! searches and timers; whatever it is, it is handled to its end before the next is looked at.
 
+mod announcing;
 mod audio;
 mod desk;
 mod joining;
 mod listening;
 mod network;
+mod owed;
 mod people;
 mod phones;
 mod placing;
@@ -210,6 +212,9 @@ pub(crate) struct Call {
     /// What staff promise a caller who is to be rung back: the note and when; and the task it became.
     promise: (Option<String>, Option<Wall>),
     promised_task: Option<TaskId>,
+    /// The task that was made of this call, and whoever promised something of it last.
+    task: Option<TaskId>,
+    promised_by: Option<String>,
     /// How the leg that began the call came to its end, when it has.
     reason_of_end: Option<EndReason>,
     /// Whether the desk knows that the caller's leg is over.
@@ -283,6 +288,8 @@ impl Call {
             given: (None, None),
             promise: (None, None),
             promised_task: None,
+            task: None,
+            promised_by: None,
             reason_of_end: None,
             caller_gone: false,
             task_made: false,
@@ -391,9 +398,13 @@ impl Call {
             Some(Ok(offer)) = self.offers.join_next() => self.browser_offer(offer).await,
             r = staff_recognised(&mut self.staff) => self.staff_recognised(r).await,
             Ok(()) = self.switch.changed() => {
-                let off = !self.switch.borrow_and_update().on;
-                if off && self.machine.is_up() && self.arrival.placed.is_none() {
-                    self.automation_off().await;
+                let on = self.switch.borrow_and_update().on;
+                if self.machine.is_up() && self.arrival.placed.is_none() {
+                    if on {
+                        self.desk(DeskInput::AutomationOn).await;
+                    } else {
+                        self.automation_off().await;
+                    }
                 }
             }
             r = self.listening.recognised() => self.recognised(r).await,

@@ -113,6 +113,7 @@ impl Call {
                 let due = Wall(self.shared.clock.wall().0 + i64::try_from(due_in_ms).unwrap_or(i64::MAX / 2));
                 let task = self.shared.clock.task_id();
                 self.task_made = true;
+                self.task.get_or_insert(task);
                 self.desk(DeskInput::TaskMade).await;
                 self.story
                     .tell(EventKind::TaskCreated {

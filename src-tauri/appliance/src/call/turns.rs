@@ -189,6 +189,7 @@ impl Call {
             decode_ms: transcript.decode_ms,
         };
         self.story.tell(heard).await;
+        self.overheard(&text).await;
         let event = ConvEvent::Heard {
             turn: self.turn,
             text,

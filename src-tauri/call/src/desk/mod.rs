@@ -304,12 +304,20 @@ impl DeskCall {
         std::mem::take(&mut self.out)
     }
 
-    /// Makes the task, unless there is one. A call of staff's own making is owed none, but a message is a message.
+    /// Makes the task, unless there is one; what was promised or left is then added to it. A call of staff's own making is
+    /// owed none, but a message is a message.
     fn make_task(&mut self, why: TaskWhy) {
         let owed = self.direction == Direction::Incoming || why == TaskWhy::Message;
         if owed && !self.task_made {
             self.task_made = true;
             self.out.push(DeskEffect::CreateTask(why));
+        } else if owed {
+            match why {
+                TaskWhy::CallbackAsked | TaskWhy::CallbackPromised | TaskWhy::Message => {
+                    self.out.push(DeskEffect::AmendTask(why));
+                }
+                TaskWhy::Missed | TaskWhy::Abandoned => {}
+            }
         }
     }
 

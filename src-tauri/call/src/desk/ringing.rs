@@ -14,8 +14,12 @@ use std::collections::VecDeque;
 
 impl DeskCall {
     pub(super) fn hand_over(&mut self, h: HandOver) {
-        if matches!(self.phase, Phase::Ringing(_)) && h.urgent && !self.urgent {
-            return self.ring_urgently(h);
+        if h.urgent && !self.urgent {
+            match self.phase {
+                Phase::Ringing(_) => return self.ring_urgently(h),
+                Phase::Queued(_) | Phase::Parked(_) => return self.ring_from_waiting(&h),
+                _ => {}
+            }
         }
         if !matches!(self.phase, Phase::Receptionist) {
             return;
@@ -38,6 +42,17 @@ impl DeskCall {
             self.group = Some(h.plan.clone());
         }
         self.ring(&h.plan, self.briefing, false);
+    }
+
+    /// Somebody who waits in the queue or in a slot says that it is an emergency: everybody is rung for them, at once.
+    fn ring_from_waiting(&mut self, h: &HandOver) {
+        self.urgent = true;
+        self.task_made |= h.task_made;
+        self.briefing = h.briefing;
+        let guest = self.waiting();
+        self.speeches.retain(|s| s.leg != guest);
+        self.group = Some(h.plan.clone());
+        self.ring(&h.plan, h.briefing, false);
     }
 
     /// Somebody is rung for the caller already, and now it is an emergency: everybody else is rung beside them, at once.

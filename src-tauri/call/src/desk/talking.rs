@@ -133,6 +133,13 @@ impl DeskCall {
             t.held = false;
             t.host = another;
             t.bridge.join(another, Role::Host);
+            if matches!(self.part(another), Some(Part::Supervises(_))) {
+                self.set_part(another, Part::Talks);
+                if let Some(by) = self.person(another) {
+                    self.out
+                        .push(DeskEffect::Note(Fact::Answered { by, leg: another }));
+                }
+            }
             return;
         }
         let phone_held = self.legs.get(&host).is_some_and(|l| l.holds);

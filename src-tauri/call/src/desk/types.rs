@@ -455,6 +455,8 @@ pub enum DeskEffect {
     },
     /// Make a task. At most once.
     CreateTask(TaskWhy),
+    /// Add this to the task there is: the caller was promised something more, or left a message.
+    AmendTask(TaskWhy),
     /// Put the caller in the queue.
     JoinQueue,
     /// The caller is no longer in the queue.

@@ -212,7 +212,12 @@ impl DeskCall {
                 self.group = Some(plan.clone());
                 self.ring(&plan, Briefing::Screen, false);
             }
-            crate::automation::SwitchedOff::LeaveAlone => {}
+            crate::automation::SwitchedOff::LeaveAlone => {
+                // The machine answers nobody who waits for people any more.
+                if matches!(self.phase, Phase::Ringing(_)) {
+                    self.receptionist_done();
+                }
+            }
         }
     }
 }

@@ -202,6 +202,40 @@ fn a_supervisor_listens_whispers_barges_and_leaves() {
 }
 
 #[test]
+fn who_barged_in_keeps_the_caller_when_the_first_person_leaves() {
+    for gone in [LegEnd::HungUp, LegEnd::Lost] {
+        let mut s = Story::talking();
+        s.wants(
+            "sue",
+            Command::Supervise {
+                how: Supervision::Barge,
+                at: targets("sue1"),
+            },
+        )
+        .answers('B')
+        .check(&[
+            "dial B sue1 Supervise",
+            "note Joined { who: sue, supervision: Some(Barge) }",
+            "connect C<AB A<CB B<CA",
+        ]);
+        s.ends('A', gone);
+        let told = s.so_far();
+        assert!(
+            told.contains(&"note sue has the caller on B".to_owned()),
+            "{told:?}"
+        );
+        assert!(told.contains(&"connect C<B B<C".to_owned()), "{told:?}");
+        // Now they do what whoever has the caller does.
+        s.wants("sue", Command::Hold).check(&[
+            "note Held(true)",
+            "disconnect",
+            "play C Music",
+            "play B Reminder",
+        ]);
+    }
+}
+
+#[test]
 fn a_call_that_is_adopted_takes_part_as_it_asked_to() {
     let mut s = Story::talking();
     s.happens(DeskInput::Adopt {

@@ -1,7 +1,7 @@
 //! Callers who wait in a slot, in the queue, or for the tone.
 
 use crate::story::{Story, leg, plan, targets};
-use anteroom_call::desk::{Asking, Command, DeskConfig, DeskInput};
+use anteroom_call::desk::{Asking, Briefing, Command, DeskConfig, DeskInput, HandOver};
 use anteroom_call::ring::Fallback;
 
 #[test]
@@ -287,6 +287,63 @@ fn who_hangs_up_on_hold_or_in_a_slot_is_rung_back_once_and_who_was_talked_to_is_
     let mut s = Story::talking();
     s.wants("ann", Command::Hold).wants("ann", Command::HangUp);
     assert_eq!(tasks(&mut s), 0);
+}
+
+#[test]
+fn automation_off_while_telephones_ring_silences_the_machine() {
+    let mut s = Story::incoming();
+    s.hand_over("ann1", Fallback::Receptionist)
+        .check(&["dial A ann1 Caller", "play C Ringback"]);
+    s.happens(DeskInput::AutomationOff(plan("bob1", Fallback::Voicemail)))
+        .check(&["ReceptionistDone"]);
+    s.refuses('A', 486)
+        .check(&["note NobodyAnswered", "stop C", "say C VoicemailGreeting(Busy)"]);
+}
+
+#[test]
+fn an_emergency_in_the_queue_or_in_a_slot_rings_everybody() {
+    let urgent = || {
+        DeskInput::HandOver(HandOver {
+            plan: plan("ann1 bob1", Fallback::Voicemail),
+            briefing: Briefing::Screen,
+            sentence_ms: None,
+            task_made: false,
+            urgent: true,
+        })
+    };
+    let mut s = Story::incoming();
+    s.hand_over("ann1", Fallback::Queue).refuses('A', 486);
+    s.so_far();
+    s.happens(urgent())
+        .check(&["dial B ann1 Caller urgent", "dial D bob1 Caller urgent"]);
+    // Once is enough.
+    s.happens(urgent()).check(&[]);
+    s.answers('D').check(&[
+        "cancel B AnsweredElsewhere",
+        "LeaveQueue",
+        "note bob has the caller on D",
+        "stop C",
+        "connect C<D D<C",
+    ]);
+    let mut s = Story::talking();
+    s.wants("ann", Command::Park { slot: 71 });
+    s.so_far();
+    s.happens(urgent());
+    let told = s.so_far();
+    assert!(told.contains(&"dial D bob1 Caller urgent".to_owned()), "{told:?}");
+}
+
+#[test]
+fn what_is_promised_after_a_task_was_made_is_added_to_it() {
+    let mut s = Story::talking();
+    s.happens(DeskInput::TaskMade);
+    s.wants("ann", Command::Callback);
+    let told = s.so_far();
+    assert!(
+        told.contains(&"AmendTask(CallbackPromised)".to_owned()),
+        "{told:?}"
+    );
+    assert!(!told.iter().any(|t| t.starts_with("CreateTask")), "{told:?}");
 }
 
 #[test]
