@@ -84,6 +84,112 @@ fn a_caller_who_asks_for_a_person_and_hangs_up_makes_one_task() {
 }
 
 #[test]
+fn the_kill_switch_hands_a_caller_in_mid_sentence_to_people() {
+    let dir = tempfile::tempdir().unwrap();
+    support::approve_answers(dir.path());
+    let password = support::add(dir.path(), "201", &[]);
+    let a = Appliance::start(dir.path(), "");
+    let mut desk = Baresip::at_desk(dir.path(), "201", &password, &a.sip.to_string(), PCMU);
+    let mut caller = Baresip::start(dir.path(), "caller", PCMU);
+    caller.ring(&a.desk());
+    // The greeting is long enough to be in the middle of.
+    caller.until_it_has_heard(2);
+    assert_eq!(a.order("/api/v1/automation", &json!({ "on": false })).status, 200);
+    desk.until_it_says("Call established");
+    desk.hum(DESK_HZ);
+    caller.hum(CALLER_HZ);
+    caller.until_it_hears(DESK_HZ);
+    desk.until_it_hears(CALLER_HZ);
+    caller.hang_up();
+    let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
+    desk.hang_up();
+    a.stop();
+    assert_eq!(
+        facts(&call),
+        ["automation_off", "rung", "answered"],
+        "{}",
+        call.story()
+    );
+    assert!(!call.has("task_created"), "{}", call.story());
+}
+
+#[test]
+fn who_answers_a_telephone_is_told_by_ear_what_the_caller_said_and_hears_them_then() {
+    let dir = tempfile::tempdir().unwrap();
+    support::approve_answers(dir.path());
+    let password = support::add(dir.path(), "201", &[]);
+    let settings = Settings {
+        brief: true,
+        more: "[desk]\nbriefing = \"by_device\"\n",
+        ..Settings::default()
+    };
+    let a = Appliance::start_with(dir.path(), settings);
+    let mut desk = Baresip::at_desk(dir.path(), "201", &password, &a.sip.to_string(), PCMU);
+    let mut caller = Baresip::start(dir.path(), "caller", PCMU);
+    caller.ring(&a.desk());
+    caller.listen(0);
+    caller.speak("call-questions-4.wav");
+    desk.until_it_says("Call established");
+    // Words, before anybody has hummed.
+    support::eventually("it hears words", || {
+        (desk.sound().iter().filter(|s| **s).count() * 20 > 800).then_some(())
+    });
+    let answered = |c: &support::record::Record| facts(c).iter().any(|f| f == "answered");
+    assert!(!answered(&a.call_from("caller").unwrap()));
+    // Whoever knows enough takes the caller with a key.
+    desk.press("1");
+    a.until_call("caller", "they have the caller", answered);
+    caller.hum(CALLER_HZ);
+    desk.hum(DESK_HZ);
+    desk.until_it_hears(CALLER_HZ);
+    caller.until_it_hears(DESK_HZ);
+    caller.hang_up();
+    a.until_call("caller", "the call has ended", |c| c.has("ended"));
+    desk.hang_up();
+    a.stop();
+}
+
+#[test]
+fn what_is_promised_after_a_task_was_made_is_written_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    support::approve_answers(dir.path());
+    let password = support::add(dir.path(), "201", &[]);
+    let settings = Settings {
+        brief: true,
+        ..Settings::default()
+    };
+    let a = Appliance::start_with(dir.path(), settings);
+    let desk = Baresip::at_desk(dir.path(), "201", &password, &a.sip.to_string(), PCMU);
+    let mut caller = Baresip::start(dir.path(), "07700900142", PCMU);
+    caller.ring(&a.desk());
+    caller.listen(0);
+    caller.speak("call-urgent-1.wav");
+    let from = "07700900142";
+    let call = a.until_call(from, "somebody has the caller", |c| {
+        c.has("task_created") && facts(c).iter().any(|f| f == "answered")
+    });
+    let id = call.summary()["id"].as_str().unwrap().to_owned();
+    let due = 4_000_000_000_000_i64.min(call.events("task_created")[0]["due"].as_i64().unwrap() + 7_200_000);
+    let promised = a.order(
+        &format!("/api/v1/calls/{id}/desk"),
+        &json!({ "command": "callback", "note": "Ring the neighbour", "due": due }),
+    );
+    assert_eq!(promised.status, 200, "{promised:?}");
+    let task = call.events("task_created")[0]["task"].as_str().unwrap();
+    assert_eq!(promised.json()["task"], task);
+    let written = support::eventually("the promise is on the task", || {
+        let t = a.api(&format!("/api/v1/tasks/{task}"));
+        (t["task"]["due"] == due).then_some(t)
+    });
+    assert!(written.to_string().contains("Ring the neighbour"), "{written}");
+    caller.hang_up();
+    let call = a.until_call(from, "the call has ended", |c| c.has("ended"));
+    assert_eq!(call.events("task_created").len(), 1, "{}", call.story());
+    desk.hang_up();
+    a.stop();
+}
+
+#[test]
 fn nothing_is_kept_while_a_payment_card_is_read_out() {
     let dir = tempfile::tempdir().unwrap();
     support::approve_answers(dir.path());

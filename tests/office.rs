@@ -300,6 +300,47 @@ fn a_parked_caller_is_fetched_by_dialling_the_slot() {
 }
 
 #[test]
+fn a_telephone_parks_a_caller_by_transferring_them_to_a_slot() {
+    let dir = tempfile::tempdir().unwrap();
+    support::approve_answers(dir.path());
+    let (mine, theirs) = (
+        support::add(dir.path(), "201", &[]),
+        support::add(dir.path(), "202", &["--rings", "0"]),
+    );
+    let a = Appliance::start_with(dir.path(), brief());
+    let sip = a.sip.to_string();
+    let mut desk = Baresip::at_desk(dir.path(), "201", &mine, &sip, PCMU);
+    let mut other = Baresip::at_desk(dir.path(), "202", &theirs, &sip, PCMU);
+    assert_eq!(a.order("/api/v1/automation", &json!({ "on": false })).status, 200);
+    let mut caller = Baresip::start(dir.path(), "caller", PCMU);
+    caller.ring(&a.desk());
+    let is = |what: &'static str| {
+        a.until_call("caller", what, |c| {
+            c.events("desk").iter().any(|e| e["what"] == what)
+        })
+    };
+    is("answered");
+    desk.command(&format!("transfer sip:75@{sip}"));
+    let call = is("parked");
+    let parked = call.events("desk").into_iter().find(|e| e["what"] == "parked");
+    assert_eq!(
+        (&parked.unwrap()["slot"], &parked.unwrap()["who"]),
+        (&json!(75), &json!("201"))
+    );
+    desk.until_it_is_over();
+    other.ring(&format!("sip:75@{sip}"));
+    other.hum(HERE_HZ);
+    caller.hum(THERE_HZ);
+    other.until_it_hears(THERE_HZ);
+    caller.until_it_hears(HERE_HZ);
+    caller.hang_up();
+    a.until_call("caller", "the call has ended", |c| c.has("ended"));
+    desk.hang_up();
+    other.hang_up();
+    a.stop();
+}
+
+#[test]
 fn a_caller_whose_call_rings_elsewhere_is_picked_up() {
     let dir = tempfile::tempdir().unwrap();
     support::approve_answers(dir.path());

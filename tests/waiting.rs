@@ -142,6 +142,65 @@ fn a_caller_whom_nobody_answers_leaves_a_message_and_the_lamps_tell_of_it() {
     assert!(!text.contains("Canary") && !text.contains("rang back"), "{text}");
 }
 
+#[test]
+fn urgent_words_in_a_message_make_an_urgent_task_with_the_message() {
+    let dir = tempfile::tempdir().unwrap();
+    support::add(dir.path(), "201", &[]);
+    let a = without_receptionist(dir.path(), "");
+    let mut caller = Baresip::start(dir.path(), "caller", PCMU);
+    caller.ring(&a.desk());
+    a.until_call("caller", "it may leave a message", |c| was(c, "leaves_message"));
+    caller.listen(0);
+    caller.speak("call-urgent-1.wav");
+    a.until_call("caller", "the danger was heard", |c| c.has("marked_urgent"));
+    caller.hang_up();
+    let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
+    assert!(was(&call, "message_kept"), "{}", call.story());
+    assert_eq!(tasks(&call), ["urgent"], "{}", call.story());
+    let open = a.api("/api/v1/tasks");
+    let task = a.api(&format!(
+        "/api/v1/tasks/{}",
+        open["tasks"][0]["id"].as_str().unwrap()
+    ));
+    assert_eq!(task["recording"]["call"], call.0["summary"]["id"], "{task}");
+    a.stop();
+}
+
+#[test]
+fn urgent_words_in_the_queue_ring_everybody_whoever_talks() {
+    let dir = tempfile::tempdir().unwrap();
+    support::approve_answers(dir.path());
+    let password = support::add(dir.path(), "201", &[]);
+    let settings = Settings {
+        brief: true,
+        more: "[desk]\nnobody_answers = \"queue\"\n",
+        ..Settings::default()
+    };
+    let a = Appliance::start_with(dir.path(), settings);
+    let desk = Baresip::at_desk(dir.path(), "201", &password, &a.sip.to_string(), PCMU);
+    let mut callers = ["first", "second"].map(|name| {
+        let mut caller = Baresip::start(dir.path(), name, PCMU);
+        caller.ring(&a.desk());
+        caller.listen(0);
+        caller.speak("call-questions-4.wav");
+        let is = if name == "first" { "answered" } else { "queued" };
+        a.until_call(name, is, |c| was(c, is));
+        caller
+    });
+    let rung = |c: &Record| c.events("desk").iter().filter(|e| e["what"] == "rung").count();
+    let before = rung(&a.call_from("second").unwrap());
+    callers[1].speak("call-urgent-1.wav");
+    let call = a.until_call("second", "telephones ring for it", |c| rung(c) > before);
+    assert!(call.has("marked_urgent"), "{}", call.story());
+    for caller in callers {
+        caller.hang_up();
+    }
+    let call = a.until_call("second", "the call has ended", |c| c.has("ended"));
+    assert_eq!(call.events("task_created").len(), 1, "{}", call.story());
+    desk.hang_up();
+    a.stop();
+}
+
 /// Somebody takes the task of a message, listens to it, writes a note and closes it.
 fn is_heard_and_done(a: &Appliance, call: &Record) -> String {
     let open = a.api("/api/v1/tasks");

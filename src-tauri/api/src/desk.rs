@@ -185,7 +185,7 @@ pub enum DeskCommand {
     Complete,
     /// Stops giving the call on and goes back to the caller.
     Abort,
-    /// Brings all three together: the caller, the asker and the person being briefed; or joins a call in progress.
+    /// Brings all three together: the caller, the asker and the person being briefed.
     Join,
     /// Leaves a call of three; the others go on.
     Leave,

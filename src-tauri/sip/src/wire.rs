@@ -47,6 +47,11 @@ impl Hop {
 }
 
 /// Appends a header. A value that would break the line is left out: nothing from outside is written unchecked.
+/// `X-Anteroom-Call`: the call a leg belongs to, for a page of ours to find it by.
+pub(crate) fn call_header() -> HeaderName {
+    HeaderName::parse(&Bytes::from_static(b"X-Anteroom-Call"))
+}
+
 pub(crate) fn push(headers: &mut Headers, name: HeaderName, value: impl Into<Bytes>) {
     if let Ok(h) = Header::build(name, value) {
         headers.push(h);

@@ -63,6 +63,7 @@ impl Call {
         self.routes.add(leg, self.mailbox.clone());
         let who = target.who.clone();
         self.legs.add(leg, who.as_str(), session).joins = Some((target, what));
+        let _ = self.shared.sip.belongs_to(leg, self.story.call());
         if let Err(e) = self.shared.sip.answer(leg, sdp) {
             self.warn("a telephone that comes in could not be answered", &e);
             self.legs.end(leg);

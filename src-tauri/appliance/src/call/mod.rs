@@ -319,6 +319,9 @@ impl Call {
         tracing::info!(trace = %self.story.trace(), call = %self.story.call(), trunk = self.arrival.trunk.as_deref(),
             "a call came in");
         self.story.tell(offered).await;
+        if self.arrival.placed.is_some() && !self.arrival.here {
+            let _ = self.shared.sip.belongs_to(self.leg, self.story.call());
+        }
         self.input(Input::Offered).await;
         // A person's leg may outlive the caller's for a moment: it is told, and hung up.
         while !self.machine.is_ended() || !self.legs.all.is_empty() {

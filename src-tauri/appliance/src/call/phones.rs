@@ -55,6 +55,9 @@ const NO_CALLER_ID: &str = "anonymous";
 /// How long a number outside rings, milliseconds.
 pub(super) const OUTSIDE_RING_MS: u64 = 60_000;
 
+/// Told to a telephone that parks where somebody waits already.
+const BUSY_HERE: u16 = 486;
+
 impl Call {
     /// Rings one telephone. False when it cannot even be tried.
     pub(super) async fn dial(&mut self, leg: LegId, target: Target, urgent: bool) -> bool {
@@ -399,12 +402,46 @@ impl Call {
         if let Some(other) = replaces {
             return self.join_calls(leg, token, target, other);
         }
+        if let Some(slot) = self.slot_named(target) {
+            return self.park_by_telephone(leg, token, slot).await;
+        }
         match self.targets_of(leg, target) {
             Ok(to) => {
                 let _ = self.shared.sip.refer_accept(leg, token);
                 self.transfer(leg, token, to).await;
             }
             Err(status) => drop(self.shared.sip.refer_reject(leg, token, status)),
+        }
+    }
+
+    /// The parking slot a telephone means, if it means one. Whoever has such a number for a name goes before, and an
+    /// emergency number before all.
+    fn slot_named(&self, dialled: &Pii<String>) -> Option<u16> {
+        let desk = &self.shared.desk;
+        let text = dialled.open(Purpose::Signalling);
+        if desk.is_emergency(text) || crate::engine::lock(&desk.people).has(text) {
+            return None;
+        }
+        let slot = text.parse().ok()?;
+        crate::engine::lock(&desk.parking).has(slot).then_some(slot)
+    }
+
+    /// A telephone transfers the caller to a slot: they are parked there.
+    async fn park_by_telephone(&mut self, leg: LegId, token: ReferToken, slot: u16) {
+        let call = self.story.call();
+        let reserved = crate::engine::lock(&self.shared.desk.parking).reserve(call, Some(slot));
+        if let Err(e) = reserved {
+            self.warn("a caller could not be parked", &e);
+            let _ = self.shared.sip.refer_reject(leg, token, BUSY_HERE);
+            return;
+        }
+        let _ = self.shared.sip.refer_accept(leg, token);
+        self.refers.insert(leg, token);
+        if self.order(&By::Leg(leg), Command::Park { slot }).await.is_err() {
+            crate::engine::lock(&self.shared.desk.parking).release(slot, call);
+            if let Some(token) = self.refers.remove(&leg) {
+                let _ = self.shared.sip.refer_progress(leg, token, 503);
+            }
         }
     }
 

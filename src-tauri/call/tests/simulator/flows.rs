@@ -22,6 +22,8 @@ pub(crate) enum Step {
     CallerKey(char),
     Speaks(bool),
     QueueTurn,
+    /// Urgent words where no conversation hears them.
+    Danger,
     Off,
     /// A command by the n-th leg.
     Wants(usize, Command0),
@@ -73,8 +75,8 @@ const TALK: [Step; 2] = [handed(Fallback::Voicemail), Step::Answers(0)];
 pub(crate) fn flows() -> Vec<(&'static str, Vec<Step>)> {
     use Command0 as C;
     use Step::{
-        Adopts, Answers, Board, Busy, CallerHangsUp, CallerKey, HangsUp, Holds, Key, Off, QueueTurn, Speaks,
-        Wait, Wants,
+        Adopts, Answers, Board, Busy, CallerHangsUp, CallerKey, Danger, HangsUp, Holds, Key, Off, QueueTurn,
+        Speaks, Wait, Wants,
     };
     let talk_then = |steps: &[Step]| [&TALK[..], steps].concat();
     let announced = |briefing| Step::HandOver {
@@ -128,6 +130,45 @@ pub(crate) fn flows() -> Vec<(&'static str, Vec<Step>)> {
                 Key(2, '1'),
                 Wait(5_000),
             ],
+        ),
+        (
+            "danger in the queue",
+            vec![
+                handed(Fallback::Queue),
+                Busy(0),
+                Busy(1),
+                Busy(2),
+                Danger,
+                Answers(3),
+                Wait(3_000),
+                HangsUp(3),
+            ],
+        ),
+        (
+            "danger in a slot",
+            talk_then(&[
+                Wants(0, C::Park),
+                Wait(3_000),
+                Danger,
+                Answers(2),
+                Wait(3_000),
+                CallerHangsUp,
+            ]),
+        ),
+        (
+            "danger while telephones ring, and nobody comes",
+            vec![handed(Fallback::Voicemail), Danger, Wait(120_000)],
+        ),
+        (
+            "a supervisor keeps the caller",
+            talk_then(&[
+                Board(C::Supervise(Supervision::Barge)),
+                Answers(2),
+                Wait(3_000),
+                HangsUp(0),
+                Wait(3_000),
+                HangsUp(2),
+            ]),
         ),
         (
             "two lift at once",

@@ -105,6 +105,16 @@ fn take(w: &mut World, step: Step) -> bool {
             w.tell(DeskInput::Voice { speaks });
             true
         }
+        Step::Danger => {
+            w.tell(DeskInput::HandOver(HandOver {
+                plan: plan(Fallback::Voicemail),
+                briefing: anteroom_call::desk::Briefing::ByDevice,
+                sentence_ms: None,
+                task_made: false,
+                urgent: true,
+            }));
+            true
+        }
         Step::QueueTurn => {
             w.tell(DeskInput::QueueTurn(plan(Fallback::Queue)));
             true

@@ -5,7 +5,7 @@ use crate::dialog::{Call, Confirmed, OfferBy, Phase, ReliableSent, Unacked};
 use crate::error::SipCommandError as E;
 use crate::event::{CancelReason, EndWhy, OfferToken};
 use crate::wire;
-use anteroom_types::LegId;
+use anteroom_types::{CallId, LegId};
 use sipx_sip::{HeaderName, Method, Request};
 
 impl Core {
@@ -18,6 +18,18 @@ impl Core {
             Some(c) if !c.told => self.with_call(leg, f).unwrap_or(Err(E::UnknownLeg)),
             _ => Err(E::UnknownLeg),
         }
+    }
+
+    /// The call an incoming leg of a user of ours belongs to, told in every response from now on. Nobody else is told.
+    pub(crate) fn belongs_to(&mut self, leg: LegId, id: CallId) -> Result<(), E> {
+        self.on_call(leg, |_, call| {
+            let ours = call.device.is_some();
+            let Phase::Incoming(i) = &mut call.phase else {
+                return Err(E::WrongState("belongs_to"));
+            };
+            i.belongs = Some(id).filter(|_| ours);
+            Ok(())
+        })
     }
 
     pub(crate) fn answer(&mut self, leg: LegId, sdp: String) -> Result<(), E> {
@@ -45,12 +57,15 @@ impl Core {
             return;
         };
         let (key, timer, settled, offered) = (i.key.clone(), i.timer, i.settled, i.offered);
-        let seq = wire::cseq(&i.invite.headers).unwrap_or(0);
+        let (seq, belongs) = (wire::cseq(&i.invite.headers).unwrap_or(0), i.belongs);
         self.clear_leg_timer(call.leg, LegTimer::ResendReliable);
         self.clear_leg_timer(call.leg, LegTimer::Setup);
         let Some(mut ok) = self.build(&key, 200) else {
             return self.kill(call, EndWhy::TransportLost);
         };
+        if let Some(id) = belongs {
+            wire::push(&mut ok.headers, wire::call_header(), id.to_string());
+        }
         Self::describe(&mut ok.headers, call, timer.as_ref());
         if !settled {
             let body = wire::set_body(&mut ok.headers, Some(("application/sdp", sdp.as_bytes())));
@@ -121,10 +136,13 @@ impl Core {
                 return Ok(());
             }
         }
-        let offered = i.offered;
+        let (offered, belongs) = (i.offered, i.belongs);
         let Some(mut r) = self.build(&key, status) else {
             return Err(E::WrongState("progress"));
         };
+        if let Some(id) = belongs {
+            wire::push(&mut r.headers, wire::call_header(), id.to_string());
+        }
         wire::push(&mut r.headers, HeaderName::Contact, call.dialog.contact.clone());
         wire::push(&mut r.headers, HeaderName::Allow, wire::ALLOW);
         if let Some(sdp) = &sdp {

@@ -70,10 +70,7 @@ fn extra(headers: &[ExtraHeader]) -> Result<Vec<(HeaderName, String)>, E> {
     headers
         .iter()
         .map(|h| match h {
-            ExtraHeader::Call(id) => {
-                let name = HeaderName::parse(&Bytes::from_static(b"X-Anteroom-Call"));
-                Ok((name, id.to_string()))
-            }
+            ExtraHeader::Call(id) => Ok((wire::call_header(), id.to_string())),
             ExtraHeader::AlertInfo(v) => checked(HeaderName::AlertInfo, v),
             ExtraHeader::CallInfo(v) => checked(HeaderName::CallInfo, v),
         })

@@ -368,6 +368,7 @@ impl Core {
             queued: VecDeque::new(),
             answer: None,
             settled: false,
+            belongs: None,
         };
         let mut call = Call::new(leg, dialog, Phase::Incoming(Box::new(incoming)));
         if let Some(user) = user.clone() {

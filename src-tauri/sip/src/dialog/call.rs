@@ -4,7 +4,7 @@ use super::Dialog;
 use crate::config::Secret;
 use crate::event::{CancelReason, OfferToken, ReferToken};
 use crate::wire::Hop;
-use anteroom_types::{LegId, Mono};
+use anteroom_types::{CallId, LegId, Mono};
 use bytes::Bytes;
 use sipx_sip::session::{Accepted, Session};
 use sipx_sip::{HeaderName, Request, Response, TransactionKey};
@@ -74,6 +74,8 @@ pub(crate) struct Incoming {
     pub(crate) answer: Option<String>,
     /// Offer and answer were exchanged reliably before the 2xx.
     pub(crate) settled: bool,
+    /// The call it belongs to, for a page of ours to find it by.
+    pub(crate) belongs: Option<CallId>,
 }
 
 /// A reliable provisional that is not yet acknowledged.

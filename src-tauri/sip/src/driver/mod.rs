@@ -17,7 +17,7 @@ use crate::event::{
 };
 use crate::registrar::SipUser;
 use crate::wire::Hop;
-use anteroom_types::{LegId, Mono, Wall};
+use anteroom_types::{CallId, LegId, Mono, Wall};
 use bytes::Bytes;
 use resolve::Names;
 use sipx_sip::TransactionKey;
@@ -151,6 +151,15 @@ impl Sip {
     #[must_use]
     pub fn local_addrs(&self) -> Vec<(Transport, SocketAddr)> {
         self.shared.bound.iter().map(|b| (b.transport, b.addr)).collect()
+    }
+
+    /// Says to which call an incoming leg of a user of ours belongs, so that a page of ours finds it: in the header
+    /// `X-Anteroom-Call` of every response from now on. Legs of others are told nothing.
+    ///
+    /// # Errors
+    /// When the leg is unknown or answered.
+    pub fn belongs_to(&self, leg: LegId, call: CallId) -> Result<(), SipCommandError> {
+        self.shared.with_core(|c, _| c.belongs_to(leg, call))
     }
 
     /// Answers an incoming leg with 200 and our description: the answer to its offer, or our offer.
