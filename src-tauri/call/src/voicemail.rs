@@ -142,6 +142,15 @@ mod tests {
     }
 
     #[test]
+    fn who_began_before_the_tone_is_heard_out() {
+        check(
+            &[(0, true), (12_000, false)],
+            17_000,
+            MessageIs::Message { voice_ms: 12_000 },
+        );
+    }
+
+    #[test]
     fn who_never_ceases_is_cut_off_and_kept() {
         check(
             &[(1_000, true)],
