@@ -11,6 +11,8 @@ use support::{Appliance, Settings};
 
 const CALLER_HZ: f32 = 440.0;
 const DESK_HZ: f32 = 620.0;
+/// What a caller says who gives a name and a date of birth.
+const DETAILS: &str = "call-book-4.wav";
 
 fn was(call: &Record, what: &str) -> bool {
     call.events("desk").iter().any(|e| e["what"] == what)
@@ -104,7 +106,7 @@ fn a_caller_whom_nobody_answers_leaves_a_message_and_the_lamps_tell_of_it() {
     caller.ring(&a.desk());
     a.until_call("caller", "it may leave a message", |c| was(c, "leaves_message"));
     caller.listen(0);
-    caller.speak("call-book-4.wav");
+    caller.speak(DETAILS);
     a.until_call("caller", "it was heard", |c| !c.heard().is_empty());
     caller.press("#");
     caller.until_it_is_over();
@@ -275,5 +277,79 @@ fn a_caller_who_says_nothing_after_the_tone_is_rung_back() {
     let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
     assert_eq!(tasks(&call), ["callback"], "{}", call.story());
     assert!(!was(&call, "message_kept"), "{}", call.story());
+    a.stop();
+}
+
+#[test]
+fn what_a_caller_says_who_heard_no_notice_is_not_written_down() {
+    let dir = tempfile::tempdir().unwrap();
+    let password = support::add(dir.path(), "201", &[]);
+    let a = without_receptionist(dir.path(), "");
+    let desk = Baresip::at_desk(dir.path(), "201", &password, &a.sip.to_string(), PCMU);
+    let mut caller = Baresip::start(dir.path(), "caller", PCMU);
+    caller.ring(&a.desk());
+    a.until_call("caller", "it is answered", |c| was(c, "answered"));
+    caller.speak(DETAILS);
+    // It comes through to the person, and there was time to recognise it.
+    desk.listen(0);
+    desk.until_it_has_heard(15);
+    caller.hang_up();
+    let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
+    assert!(!call.has("heard"), "{}", call.story());
+    assert!(!call.has("recording"), "{}", call.story());
+    desk.hang_up();
+    a.stop();
+}
+
+#[test]
+fn a_cough_after_the_tone_is_no_message() {
+    let dir = tempfile::tempdir().unwrap();
+    support::add(dir.path(), "201", &[]);
+    let a = without_receptionist(dir.path(), "");
+    let mut caller = Baresip::start(dir.path(), "caller", PCMU);
+    caller.ring(&a.desk());
+    a.until_call("caller", "it may leave a message", |c| was(c, "leaves_message"));
+    caller.listen(0);
+    caller.speak_on(DETAILS, 300);
+    // It is told that somebody rings back; a message would be thanked for.
+    caller.until_it_is_over();
+    let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
+    assert!(!was(&call, "message_kept"), "{}", call.story());
+    assert_eq!(tasks(&call), ["callback"], "{}", call.story());
+    caller.hang_up();
+    a.stop();
+}
+
+#[test]
+fn a_caller_who_does_not_wait_for_the_tone_is_heard_out() {
+    let dir = tempfile::tempdir().unwrap();
+    support::add(dir.path(), "201", &[]);
+    support::approve_answers(dir.path());
+    let a = Appliance::start_with(
+        dir.path(),
+        Settings {
+            brief: true,
+            ..Settings::default()
+        },
+    );
+    let mut caller = Baresip::start(dir.path(), "caller", PCMU);
+    caller.ring(&a.desk());
+    a.until_call("caller", "it heard the notice", |c| {
+        c.has("consent_notice_played")
+    });
+    // Nobody takes it, and there is no receptionist any more.
+    assert_eq!(a.order("/api/v1/automation", &json!({ "on": false })).status, 200);
+    a.until_call("caller", "it is greeted by the voicemail", |c| {
+        was(c, "automation_off")
+    });
+    // Without a pause from the greeting to well after the tone.
+    caller.speak_on(DETAILS, 22_000);
+    let call = a.until_call("caller", "its message was kept", |c| was(c, "message_kept"));
+    let story = call.story();
+    assert_eq!(tasks(&call), ["voicemail"], "{story}");
+    // The notice was heard: what they say is written down although the receptionist is off.
+    assert!(call.has("heard"), "{story}");
+    caller.until_it_is_over();
+    caller.hang_up();
     a.stop();
 }

@@ -213,6 +213,15 @@ impl Baresip {
         self.say(&super::clip_audio(clip));
     }
 
+    /// Speaks what is loud in a clip over and over, without a pause, for so many milliseconds.
+    pub fn speak_on(&mut self, clip: &str, ms: usize) {
+        let audio = super::clip_audio(clip);
+        let loud = |f: &&[i16]| f.iter().any(|s| s.unsigned_abs() > 1_000);
+        let voice: Vec<i16> = audio.chunks(320).filter(loud).flatten().copied().collect();
+        let said: Vec<i16> = voice.iter().cycle().take(ms * 16).copied().collect();
+        self.say(&said);
+    }
+
     /// Hums a tone for minutes.
     pub fn hum(&mut self, hz: f32) {
         let sine = |n: usize| (std::f32::consts::TAU * hz * n as f32 / 16_000.0).sin() * 8_000.0;

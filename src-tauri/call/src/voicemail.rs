@@ -11,7 +11,8 @@ pub struct VoicemailLimits {
     pub silence_ms_max: u64,
     /// Silence at its start that ends it: nobody says anything.
     pub begin_ms_max: u64,
-    /// Voice it must hold. What is shorter is a breath, a click or a hand on the receiver, not a message.
+    /// Voice it must hold, without the pauses. What is shorter is a breath, a click or a hand on the receiver, not a
+    /// message.
     pub voice_ms_min: u64,
 }
 
@@ -21,7 +22,7 @@ impl Default for VoicemailLimits {
             message_ms_max: 180_000,
             silence_ms_max: 5_000,
             begin_ms_max: 8_000,
-            voice_ms_min: 1_000,
+            voice_ms_min: 500,
         }
     }
 }
@@ -125,6 +126,8 @@ mod tests {
         check(&[], 8_000, MessageIs::Nothing);
         check(&[(500, true), (700, false)], 5_700, MessageIs::Nothing);
         check(&[(500, true), (3_500, false)], 8_500, said(3_000));
+        // A name and "ring me", said quickly.
+        check(&[(500, true), (1_000, false)], 6_000, said(500));
         check(
             &[
                 (500, true),
@@ -135,6 +138,15 @@ mod tests {
             ],
             8_000,
             said(1_500),
+        );
+    }
+
+    #[test]
+    fn who_began_before_the_tone_is_heard_out() {
+        check(
+            &[(0, true), (12_000, false)],
+            17_000,
+            MessageIs::Message { voice_ms: 12_000 },
         );
     }
 

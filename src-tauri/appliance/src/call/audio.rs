@@ -23,8 +23,9 @@ impl Call {
                 if self.arrival.placed.is_some() {
                     return;
                 }
+                let heard = if self.may_listen() { rx } else { &SILENCE };
                 let mut effects = Vec::new();
-                self.listening.frame(rx, at, &mut effects);
+                self.listening.frame(heard, at, &mut effects);
                 self.turn_effects(effects).await;
             }
             MediaEvent::PlayStarted { id, at } => self.play_started(id, at).await,
@@ -57,6 +58,13 @@ impl Call {
             MediaEvent::Quality(q) => self.measured(self.leg, &q).await,
             MediaEvent::FirstPacket => {}
         }
+    }
+
+    /// Whether what the caller says may be recognised: they talk to the receptionist, know that it is written down, or leave
+    /// a message. With the receptionist off nobody has told them, and their words are for people alone.
+    fn may_listen(&self) -> bool {
+        let receptionist = self.conversation.as_ref().is_some_and(|c| !c.is_over());
+        receptionist || self.notice_heard || self.message
     }
 
     pub(super) async fn play_started(&mut self, say: SayId, at: Mono) {

@@ -278,6 +278,10 @@ impl Call {
                     h.want_ticks(true);
                     let _ = h.play(self.legs.say(), record_tone());
                 }
+                // Who did not wait for the tone began before anybody asked whether they speak.
+                if self.listening.caller_speaks() {
+                    return Some(DeskInput::Voice { speaks: true });
+                }
             }
             DeskEffect::StopRecording { keep } => {
                 self.message = false;

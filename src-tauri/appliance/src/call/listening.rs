@@ -150,6 +150,16 @@ impl Listening {
         self.partial_due = at.plus_ms(PARTIAL_EVERY_MS);
     }
 
+    /// The caller speaks no more: there are no further words for the screen.
+    pub(super) fn speech_ended(&mut self) {
+        self.speaking_since = None;
+    }
+
+    /// Whether the caller is speaking, by the detector.
+    pub(super) const fn caller_speaks(&self) -> bool {
+        self.taker.caller_speaks()
+    }
+
     /// Decodes on the chance that the turn is over.
     pub(super) fn speculate(&mut self, segment: SegmentId, start: Mono, end: Mono) {
         self.cancel_speculation();
@@ -167,7 +177,6 @@ impl Listening {
 
     /// The turn is over: its words are those of the speculation that assumed the same end, or are asked for now.
     pub(super) fn end_of_turn(&mut self, segment: SegmentId, start: Mono, end: Mono) -> Option<Ended> {
-        self.speaking_since = None;
         let cancel = match std::mem::replace(&mut self.speculation, Speculation::None) {
             Speculation::Done {
                 segment: s,

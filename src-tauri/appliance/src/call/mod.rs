@@ -174,6 +174,8 @@ pub(crate) struct Call {
     /// Whether media ran.
     started: bool,
     greeted: bool,
+    /// Whether the caller has heard that what they say is recorded and written down.
+    notice_heard: bool,
     answered_ms: u64,
     to_do: VecDeque<ConvEvent>,
     /// Where the call is with people.
@@ -260,6 +262,7 @@ impl Call {
             turn_ended: None,
             started: false,
             greeted: false,
+            notice_heard: false,
             answered_ms: 0,
             to_do: VecDeque::new(),
             desk: match &arrival.placed {

@@ -76,6 +76,10 @@ impl Call {
                     ear.speech_started(segment, at);
                     None
                 }
+                TurnEffect::SpeechEnded { .. } => {
+                    ear.speech_ended();
+                    None
+                }
                 TurnEffect::EndOfTurn {
                     segment, start, end, ..
                 } => ear.end_of_turn(segment, start, end),

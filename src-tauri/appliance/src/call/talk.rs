@@ -130,6 +130,7 @@ impl Call {
                 self.put_through = Some(false);
             }
             ConvEffect::StartRecording { script, language } => {
+                self.notice_heard = true;
                 self.story
                     .tell(EventKind::ConsentNoticePlayed { script, language })
                     .await;

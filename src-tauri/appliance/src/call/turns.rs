@@ -26,14 +26,22 @@ impl Call {
                     self.listening.speech_started(segment, at);
                     self.voice(true).await;
                 }
-                TurnEffect::Speculate { segment, start, end } => {
-                    self.listening.speculate(segment, start, end)
+                TurnEffect::SpeechEnded { .. } => {
+                    self.listening.speech_ended();
+                    self.voice(false).await;
                 }
-                TurnEffect::CancelSpeculation { .. } => self.listening.cancel_speculation(),
+                // They are silent, though their turn may not be over: a cough would be as long as our patience.
+                TurnEffect::Speculate { segment, start, end } => {
+                    self.listening.speculate(segment, start, end);
+                    self.voice(false).await;
+                }
+                TurnEffect::CancelSpeculation { .. } => {
+                    self.listening.cancel_speculation();
+                    self.voice(self.listening.caller_speaks()).await;
+                }
                 TurnEffect::EndOfTurn {
                     segment, start, end, ..
                 } => {
-                    self.voice(false).await;
                     if let Some(ended) = self.listening.end_of_turn(segment, start, end) {
                         todo.extend(self.heard(ended).await);
                     }

@@ -130,6 +130,7 @@ impl TurnTaker {
                 self.drop_if_interruptible(out);
             }
             Speech::Speaking(s) if s.segment == segment => {
+                out.push(TurnEffect::SpeechEnded { segment });
                 self.resumed = Some(Cut {
                     segment,
                     start: s.start,

@@ -356,6 +356,7 @@ impl TurnTaker {
                     self.drop_if_interruptible(out);
                 } else if speaks_over && over {
                     // A cough, or a listener's "mhm".
+                    out.push(TurnEffect::SpeechEnded { segment });
                     self.resume(out);
                     self.speech = Speech::Quiet;
                 }
@@ -543,6 +544,7 @@ impl TurnTaker {
             return;
         }
         let forced = !silent;
+        out.push(TurnEffect::SpeechEnded { segment: s.segment });
         if silent && s.guess.is_some_and(|g| !g.peek && g.words == Some(false)) {
             // Already decoded: no words were in it.
             out.push(TurnEffect::CancelSpeculation { segment: s.segment });

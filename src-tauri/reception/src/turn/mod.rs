@@ -88,6 +88,12 @@ pub enum TurnEffect {
         /// When the speech began, without pre-roll.
         at: Mono,
     },
+    /// The caller speaks no more, whatever it was: a turn ([`TurnEffect::EndOfTurn`] follows), or a cough that is none.
+    /// Every [`TurnEffect::SpeechStarted`] is followed by one, before the next.
+    SpeechEnded {
+        /// The segment that was open.
+        segment: SegmentId,
+    },
     /// Decode this much now: the turn may be over.
     Speculate {
         /// The segment.

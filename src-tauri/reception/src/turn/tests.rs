@@ -8,6 +8,8 @@ struct Line {
     all: Vec<(u64, TurnEffect)>,
     /// How many effects there were whenever playback was replaced or ended from outside.
     replaced: Vec<usize>,
+    /// The segment that was said to have started and not to have ended.
+    open: Option<SegmentId>,
 }
 
 impl Line {
@@ -17,6 +19,7 @@ impl Line {
             now: Mono::from_ms(1_000),
             all: Vec::new(),
             replaced: Vec::new(),
+            open: None,
         };
         line.give(TurnEvent::Tick);
         line
@@ -32,6 +35,18 @@ impl Line {
         }
         let mut out = Vec::new();
         self.taker.handle(self.now, ev, &mut out);
+        for e in &out {
+            match e {
+                TurnEffect::SpeechStarted { segment, .. } => {
+                    assert_eq!(self.open.replace(*segment), None, "it had not ended");
+                }
+                TurnEffect::SpeechEnded { segment } => {
+                    assert_eq!(self.open.take(), Some(*segment), "it had not started");
+                }
+                _ => {}
+            }
+        }
+        assert_eq!(self.open.is_some(), self.taker.caller_speaks(), "{out:?}");
         self.all
             .extend(out.iter().cloned().map(|e| (self.now.as_ms(), e)));
         out
@@ -250,8 +265,12 @@ fn a_cough_over_playback_pauses_and_resumes_it() {
     let mut line = Line::new();
     line.play().silence(500).speech(160).silence(200);
     assert!(line.did(&TurnEffect::PausePlayback));
+    let segment = line.open.expect("it is a segment");
     let out = line.guess("", false);
-    assert_eq!(out, [TurnEffect::ResumePlayback]);
+    assert_eq!(
+        out,
+        [TurnEffect::SpeechEnded { segment }, TurnEffect::ResumePlayback]
+    );
     line.silence(2_000);
     assert_eq!(line.turns(), 0);
 }
@@ -295,7 +314,8 @@ fn a_late_yes_still_counts_after_the_resume() {
 fn a_listener_who_says_mhm_does_not_interrupt() {
     let mut line = Line::new();
     line.play().silence(500).speech(250).silence(200);
-    assert_eq!(line.guess("Mhm.", true), [TurnEffect::ResumePlayback]);
+    assert!(line.guess("Mhm.", true).contains(&TurnEffect::ResumePlayback));
+    assert!(!line.did(&TurnEffect::DropPlayback));
     let mut line = Line::expecting(Expectation::YesNo);
     line.play().silence(500).speech(250).silence(200);
     assert!(line.guess("Okay.", true).contains(&TurnEffect::DropPlayback));
@@ -390,6 +410,38 @@ fn words_that_were_not_understood_are_asked_for_at_once() {
         text: "".into(),
     });
     assert_eq!(out, []);
+}
+
+#[test]
+fn speech_ends_although_it_was_no_turn() {
+    // A cough: decoded while it is still silent, and no words were in it.
+    let mut line = Line::new();
+    line.speech(250).silence(200);
+    let segment = line.open.expect("it is a segment");
+    line.guess("", false);
+    line.silence(600);
+    assert_eq!((line.turns(), line.open), (0, None));
+    let cancelled = TurnEffect::CancelSpeculation { segment };
+    assert!(line.did(&TurnEffect::SpeechEnded { segment }) && line.did(&cancelled));
+    // The same over playback, decoded too late for the verdict.
+    let mut line = Line::new();
+    line.play().silence(500).speech(160);
+    assert!(line.open.is_some());
+    line.ticks(600);
+    assert!(line.did(&TurnEffect::ResumePlayback) && line.open.is_none());
+    // A turn says so before it is over.
+    let mut line = Line::new();
+    line.speech(900).silence(800);
+    let segment = line.last_turn().unwrap().0;
+    let ended = line
+        .all
+        .iter()
+        .position(|(_, e)| *e == TurnEffect::SpeechEnded { segment });
+    let turn = line
+        .all
+        .iter()
+        .position(|(_, e)| matches!(e, TurnEffect::EndOfTurn { .. }));
+    assert!(ended < turn, "{:?}", line.all);
 }
 
 #[test]
