@@ -4,7 +4,7 @@ use super::Call;
 use super::announcing::record_tone;
 use anteroom_call::Input;
 use anteroom_call::desk::{
-    Attendee, Attending, By, Command, ControlError, DeskEffect, DeskInput, DropWhy, Fact, HandOver,
+    Attendee, Attending, By, Command, ControlError, DeskEffect, DeskInput, DialFor, DropWhy, Fact, HandOver,
     ReferStatus, Supervision,
 };
 use anteroom_call::leg::LegEnd;
@@ -199,6 +199,40 @@ impl Call {
         self.desk(DeskInput::AutomationOff(plan)).await;
     }
 
+    /// Whether that is about a supervisor nobody hears, and whom the policy does not show: it is in the audit chain then, and
+    /// not in the call's own story, which everybody at the desk reads.
+    fn is_hidden(&mut self, fact: &Fact) -> bool {
+        if self.shared.config.desk.show_supervisors {
+            return false;
+        }
+        let (who, how) = match fact {
+            Fact::Joined { who, supervision } => {
+                self.hidden.retain(|h| h != who);
+                match supervision {
+                    Some(Supervision::Listen) => (who, "listens"),
+                    Some(Supervision::Whisper) => (who, "whispers"),
+                    Some(Supervision::Barge) | None => return false,
+                }
+            }
+            Fact::Left { who } if self.hidden.contains(who) => (who, "left"),
+            _ => return false,
+        };
+        self.hidden.retain(|h| h != who);
+        if how != "left" {
+            self.hidden.push(who.clone());
+        }
+        let (store, call) = (self.shared.store.clone(), self.story.call().to_string());
+        let (trace, who) = (self.story.trace(), who.as_str().to_owned());
+        tokio::task::spawn_blocking(move || {
+            let detail = serde_json::json!({ "how": how });
+            if let Err(e) = store.audit_append("call.supervised", &who, &call, detail) {
+                let error = anteroom_types::error::chain(&e);
+                tracing::error!(trace = %trace, error, "who listens to a call could not be written to the audit chain");
+            }
+        });
+        true
+    }
+
     async fn tell_desk(&mut self, what: DeskFact, who: Option<String>, slot: Option<u16>) {
         self.story.tell(EventKind::Desk { what, who, slot }).await;
     }
@@ -215,7 +249,10 @@ impl Call {
     async fn desk_effect(&mut self, effect: DeskEffect) -> Option<DeskInput> {
         match effect {
             DeskEffect::Dial {
-                leg, target, urgent, ..
+                leg,
+                target,
+                urgent,
+                what,
             } => {
                 let who = target.who.as_str().to_owned();
                 if !self.dial(leg, target, urgent).await {
@@ -224,7 +261,9 @@ impl Call {
                         end: LegEnd::Lost,
                     });
                 }
-                self.tell_desk(DeskFact::Rung, Some(who), None).await;
+                if what != DialFor::Supervise || self.shared.config.desk.show_supervisors {
+                    self.tell_desk(DeskFact::Rung, Some(who), None).await;
+                }
             }
             // It was not rung yet.
             DeskEffect::Cancel { leg, .. } | DeskEffect::HangUp { leg, .. } if self.was_offering(leg) => {
@@ -386,6 +425,9 @@ impl Call {
     }
 
     async fn note(&mut self, fact: Fact) {
+        if self.is_hidden(&fact) {
+            return;
+        }
         let (what, who, slot) = match fact {
             Fact::Answered { by, .. } => {
                 self.talks_since.get_or_insert(self.shared.clock.now());

@@ -32,7 +32,7 @@ use crate::engine::Shared;
 use crate::knowledge::Looked;
 use anteroom_call::desk::AdoptAs;
 use anteroom_call::desk::{By, Command, ControlError, DeskCall, DeskConfig, DeskInput};
-use anteroom_call::party::Target;
+use anteroom_call::party::{PersonId, Target};
 use anteroom_call::queue::QueueEffect;
 use anteroom_call::scene::Greeting;
 use anteroom_call::{InboundCall, InboundLimits, Input};
@@ -226,6 +226,8 @@ pub(crate) struct Call {
     /// Whether a message is being recorded, and whether the recording began for it.
     message: bool,
     message_alone: bool,
+    /// Supervisors nobody hears, whom the policy does not show. Bounded by the legs a call may have.
+    hidden: Vec<PersonId>,
     /// Whether nothing of the call is kept for the moment: a payment card is read out.
     private: bool,
     switch: watch::Receiver<Switch>,
@@ -298,6 +300,7 @@ impl Call {
             task_made: false,
             message: false,
             message_alone: false,
+            hidden: Vec::new(),
             private: false,
             switch: shared.desk.watch(),
             routes: Routes::new(Arc::clone(&shared)),

@@ -1,11 +1,11 @@
 //! The lamps of telephones: messages nobody has dealt with yet (RFC 3842).
 
 use crate::engine::{Shared, lock};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-/// What each telephone was told last.
+/// Whose telephones show how many messages wait.
 #[derive(Default)]
-pub(crate) struct Lamps(BTreeMap<String, u32>);
+pub(crate) struct Lamps(BTreeSet<String>);
 
 impl Lamps {
     /// Tells everybody in the ring group how many messages wait. The messages are the desk's: whoever listens to one and
@@ -14,15 +14,22 @@ impl Lamps {
         if !shared.config.desk.enabled {
             return;
         }
-        let group = lock(&shared.desk.people).group();
-        for user in group {
-            if self.0.get(&user) == Some(&messages) {
-                continue;
-            }
-            match shared.sip.set_mwi(&user, messages, 0) {
-                Ok(()) => drop(self.0.insert(user, messages)),
-                Err(e) => tracing::warn!(error = %e, "a telephone's lamp could not be set"),
-            }
+        let group: BTreeSet<String> = lock(&shared.desk.people).group().into_iter().collect();
+        // Who is no longer in the group has no messages of its own. Who is gone altogether has no lamp.
+        for user in self.0.difference(&group) {
+            let _ = shared.sip.set_mwi(user, 0, 0);
         }
+        // All of them each time: a telephone whose person got a new password has forgotten, and what is known already is
+        // sent to nobody again.
+        self.0 = group
+            .into_iter()
+            .filter(|user| match shared.sip.set_mwi(user, messages, 0) {
+                Ok(()) => true,
+                Err(e) => {
+                    tracing::debug!(error = %e, "a telephone's lamp could not be set");
+                    false
+                }
+            })
+            .collect();
     }
 }
