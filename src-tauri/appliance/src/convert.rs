@@ -85,6 +85,7 @@ fn trunk(t: &crate::config::Trunk) -> Result<TrunkConfig, StartError> {
             auth_user: None,
             password: password(file)?,
             expires_s: t.expires_s,
+            peers: t.addresses.iter().filter_map(net).collect(),
         },
         _ => TrunkKind::Address {
             peers: t.addresses.iter().filter_map(net).collect(),
