@@ -30,6 +30,14 @@ pub enum ClinicError {
     /// The policy.
     #[error("policy.toml: {0}")]
     Policy(PolicyError),
+    /// There are no scripts in the language callers are greeted in.
+    #[error("callers are to be greeted in '{language}', and policy.toml has no scripts in it")]
+    Language {
+        /// What `[clinic] language` says.
+        language: String,
+        /// The languages there are scripts in.
+        there_are: Vec<String>,
+    },
     /// The opening hours.
     #[error("hours.toml: {0}")]
     Hours(HoursError),
@@ -49,6 +57,7 @@ impl UserFacing for ClinicError {
         match self {
             Self::Read { .. } => "clinic.read",
             Self::Policy(e) => e.code(),
+            Self::Language { .. } => "clinic.language",
             Self::Hours(e) => e.code(),
             Self::Safety(e) => e.code(),
             Self::Intents(e) => e.code(),
@@ -61,6 +70,10 @@ impl UserFacing for ClinicError {
                 "Check folder in [clinic]; a file that is left out is taken from the sample clinic.".into()
             }
             Self::Policy(e) => e.hint(),
+            Self::Language { language, there_are } => format!(
+                "Write [scripts.{language}] in policy.toml of the clinic's folder, or set language in [clinic] to one there is: {}.",
+                there_are.join(", ")
+            ),
             Self::Hours(e) => e.hint(),
             Self::Safety(e) => e.hint(),
             Self::Intents(e) => e.hint(),
@@ -98,15 +111,23 @@ impl Clinic {
             }
             std::fs::read_to_string(&file).map_err(|source| ClinicError::Read { file, source })
         };
+        let policy = Policy::parse(&text("policy.toml")?).map_err(ClinicError::Policy)?;
+        let language = &config.clinic.language;
+        if policy.scripts_for(language).is_none() {
+            return Err(ClinicError::Language {
+                language: language.clone(),
+                there_are: policy.scripts.keys().cloned().collect(),
+            });
+        }
         Ok(Self {
-            policy: Arc::new(Policy::parse(&text("policy.toml")?).map_err(ClinicError::Policy)?),
+            policy: Arc::new(policy),
             lexicon: Arc::new(Lexicon::parse(&text("safety.toml")?).map_err(ClinicError::Safety)?),
             intents: Arc::new(Intents::parse(&text("intents.toml")?).map_err(ClinicError::Intents)?),
             hours: Arc::new(OpeningHours::parse(&text("hours.toml")?).map_err(ClinicError::Hours)?),
             calibration: Arc::new(
                 Calibration::parse(&text("calibration.toml")?).map_err(ClinicError::Calibration)?,
             ),
-            language: config.clinic.language.clone(),
+            language: language.clone(),
             desk_rings_ms: config.desk.rings_ms_max(SENTENCE_MS_MAX),
         })
     }

@@ -1,5 +1,6 @@
 //! Everything that hears and speaks, loaded from the models folder.
 
+use crate::alarm::primary;
 use crate::clinic::Clinic;
 use crate::config::Config;
 use crate::place::Place;
@@ -241,7 +242,7 @@ impl SpeechStack {
             self.speaker.prompt(script.name(), &words, &self.language).await?;
         }
         for e in store.list(Some(EntryStatus::Approved))? {
-            if e.language == clinic.language() {
+            if primary(&e.language).eq_ignore_ascii_case(primary(clinic.language())) {
                 self.render_approved(&e.answer).await?;
             }
         }
