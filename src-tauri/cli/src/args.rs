@@ -132,7 +132,7 @@ pub(crate) enum Users {
         #[arg(long)]
         name: String,
         /// Place in the desk's ring group, from 1; 0 for somebody who is not rung for callers
-        #[arg(long, default_value_t = 1)]
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=999))]
         rings: u32,
         /// Whether they may ring out through a trunk
         #[arg(long)]

@@ -16,6 +16,7 @@ pub(crate) use outbound::OutboundSection;
 pub(crate) use sip::{SipSection, Trunk, listen, network};
 pub(crate) use web::WebSection;
 
+use crate::start::StartError;
 use anteroom_types::UserFacing;
 use anteroom_types::limits::CONFIG_BYTES_MAX;
 use fault::{Fault, one_of, range};
@@ -317,6 +318,24 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// The token that `/metrics` is read with, if one is configured.
+    ///
+    /// # Errors
+    /// When its file cannot be read, can be read by others, or holds what cannot be one.
+    pub fn metrics_token(&self) -> Result<Option<String>, StartError> {
+        let Some(file) = &self.web.metrics_token_file else {
+            return Ok(None);
+        };
+        let token = crate::convert::secret(file, "metrics_token_file in [web]")?;
+        let token = token.expose();
+        // What a header can carry as one word (RFC 6750 2.1).
+        let word = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
+        if !(16..=256).contains(&token.len()) || !token.bytes().all(word) {
+            return Err(StartError::Token { file: file.clone() });
+        }
+        Ok(Some(token.to_owned()))
     }
 
     /// The RTP port range.
