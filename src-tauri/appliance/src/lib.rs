@@ -16,6 +16,7 @@
 
 mod alarm;
 mod assets;
+pub mod automation;
 mod board;
 mod bus;
 mod call;

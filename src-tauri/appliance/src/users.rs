@@ -179,7 +179,9 @@ impl Engine {
 fn refused(e: &StoreError) -> ApiError {
     match e {
         StoreError::NotFound { .. } => ApiError::not_found("person"),
-        StoreError::Invalid { .. } => ApiError::new(400, e.code(), "That cannot be.", e.hint()),
+        StoreError::Invalid { what } => {
+            ApiError::new(400, e.code(), format!("That cannot be: {what}."), e.hint())
+        }
         e => {
             tracing::error!(error = %anteroom_types::error::chain(e), "people could not be changed");
             ApiError::unavailable("People could not be changed.")
