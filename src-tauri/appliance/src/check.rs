@@ -1,6 +1,7 @@
 //! `anteroom check`: looks at everything an appliance needs, without answering calls, by the same conversions as its start. It
 //! makes and changes nothing.
 
+use crate::alarm::primary;
 use crate::clinic::Clinic;
 use crate::concerns::{self, Concern};
 use crate::config::{Config, listen};
@@ -248,9 +249,44 @@ fn voice(config: &Config) -> Check {
             format!("'{}' says nothing", config.speech.voice),
             "Choose a voice in [speech] that `espeak-ng --voices` lists.",
         ),
-        Ok(_) => ok("voice", format!("'{}' speaks", config.speech.voice)),
+        Ok(_) => named_voice(&config.speech.voice, &config.clinic.language),
         Err(e) => failed("voice", &e),
     }
+}
+
+/// That it is the voice named which speaks: espeak-ng takes another for a variant it does not know, and callers of another
+/// language than the voice's get the voice of theirs.
+fn named_voice(voice: &str, language: &str) -> Check {
+    let hint = "Choose a voice in [speech] that `espeak-ng --voices` lists.";
+    if !primary(voice).eq_ignore_ascii_case(primary(language)) {
+        let detail =
+            format!("'{voice}' is not used: callers are spoken to in '{language}' ([clinic] language)");
+        return look("voice", detail, hint);
+    }
+    let listed = std::process::Command::new("espeak-ng").arg("--voices").output();
+    let listed = listed.map(|o| String::from_utf8_lossy(&o.stdout).into_owned());
+    if listed.is_ok_and(|l| is_listed(voice, &l)) {
+        ok("voice", format!("'{voice}' speaks"))
+    } else {
+        look(
+            "voice",
+            format!("espeak-ng has no voice '{voice}', and takes another"),
+            hint,
+        )
+    }
+}
+
+/// Whether a list of voices has one of that tag, name or file; a variant (`+f3`) is not looked at.
+fn is_listed(voice: &str, list: &str) -> bool {
+    let base = voice.split('+').next().unwrap_or(voice);
+    let is = |word: &str| {
+        word.eq_ignore_ascii_case(base)
+            || word
+                .rsplit('/')
+                .next()
+                .is_some_and(|f| f.eq_ignore_ascii_case(base))
+    };
+    list.lines().skip(1).any(|l| l.split_whitespace().any(is))
 }
 
 fn ports(config: &Config, all: &mut Vec<Check>) {
@@ -330,6 +366,21 @@ mod tests {
         let report = everything(Some(&nowhere), None).await;
         assert!(!nowhere.exists());
         assert_ne!(find(&report, "disk").detail, "free space is not known");
+    }
+
+    #[test]
+    fn a_voice_is_one_that_is_listed() {
+        let list = "Pty Language       Age/Gender VoiceName          File                 Other Languages\n\
+             5  en-gb           --/M      English_(Great_Britain) gmw/en               (en 2)\n\
+             5  de              --/M      German             gmw/de\n";
+        for there in ["en-gb", "en-GB", "en", "de+f3", "German"] {
+            assert!(is_listed(there, list), "{there}");
+        }
+        for not in ["en-nonsense", "fr", "Language"] {
+            assert!(!is_listed(not, list), "{not}");
+        }
+        assert_eq!(named_voice("en-nonsense", "en").status, CheckStatus::Degraded);
+        assert_eq!(named_voice("de", "en").status, CheckStatus::Degraded);
     }
 
     #[tokio::test(flavor = "multi_thread")]
