@@ -151,8 +151,8 @@ fn slot() -> u16 {
 /// Ports for the appliances of this process, below those that the system and the scripted callers take. Ports that
 /// another program holds are passed over by the appliance itself.
 pub fn rtp_ports() -> (u16, u16) {
-    let first = 10_000 + slot() * 220;
-    (first, first + 219)
+    let first = 10_000 + slot() % 50 * 400;
+    (first, first + 399)
 }
 
 /// An even UDP port that is free now, with the three after it.

@@ -34,7 +34,7 @@ fn examples() -> impl Iterator<Item = (bool, &'static str)> {
 impl Alarm {
     /// The net for a clinic that is spoken with in `language`.
     pub(crate) fn new(language: &str) -> Self {
-        let known = language == LANGUAGE || language.starts_with("en-");
+        let known = primary(language).eq_ignore_ascii_case(LANGUAGE);
         let size = VECTORS.len().checked_div(examples().count()).unwrap_or(0).max(1);
         let examples = examples()
             .zip(VECTORS.chunks_exact(size))
@@ -69,6 +69,11 @@ impl Alarm {
             calm: nearest(false),
         }
     }
+}
+
+/// `en` of `en-GB` and `en_GB`.
+pub(crate) fn primary(language: &str) -> &str {
+    language.split(['-', '_']).next().unwrap_or_default()
 }
 
 fn unit(mut v: Vec<f32>) -> Vec<f32> {
@@ -115,6 +120,16 @@ mod tests {
             let v = e.embed(text).unwrap();
             let cosine: f32 = alarm.examples[i].vector.iter().zip(&v).map(|(a, b)| a * b).sum();
             assert!(cosine > 0.999, "{text}: {cosine}");
+        }
+    }
+
+    #[test]
+    fn english_is_english_however_it_is_written() {
+        for language in ["en", "EN", "en-GB", "en_GB", "EN-us"] {
+            assert!(!Alarm::new(language).examples.is_empty(), "{language}");
+        }
+        for language in ["de", "enm", ""] {
+            assert!(Alarm::new(language).examples.is_empty(), "{language}");
         }
     }
 

@@ -10,11 +10,22 @@ use anteroom_reception::intents::{Intents, IntentsError};
 use anteroom_reception::policy::{Policy, PolicyError};
 use anteroom_reception::search::{Calibration, CalibrationError};
 use anteroom_types::{Pii, Purpose, TaskKind, UserFacing, Wall};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Milliseconds within which a call that was missed or cut off is to be returned.
 const CALLBACK_DUE_MS: u64 = 30 * 60 * 1000;
+
+/// What a clinic's folder may have, and is taken from the sample clinic when it has not.
+const FILES: [&str; 5] = [
+    "policy.toml",
+    "hours.toml",
+    "safety.toml",
+    "intents.toml",
+    "calibration.toml",
+];
+/// What may be beside them when they are in the folder of the configuration or of the data.
+const OTHERS: [&str; 2] = ["anteroom.toml", "headset.toml"];
 
 /// Why a clinic's files cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -27,9 +38,31 @@ pub enum ClinicError {
         /// Why.
         source: std::io::Error,
     },
+    /// A file that would not be read, whatever was meant by it.
+    #[error("{file} is none of a clinic's files")]
+    Unknown {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A switch for an intent that there is not.
+    #[error("policy.toml: [intents] has '{name}', and there is no intent of that name")]
+    Intent {
+        /// The name.
+        name: String,
+        /// Those there are.
+        there_are: Vec<String>,
+    },
     /// The policy.
     #[error("policy.toml: {0}")]
     Policy(PolicyError),
+    /// There are no scripts in the language callers are greeted in.
+    #[error("callers are to be greeted in '{language}', and policy.toml has no scripts in it")]
+    Language {
+        /// What `[clinic] language` says.
+        language: String,
+        /// The languages there are scripts in.
+        there_are: Vec<String>,
+    },
     /// The opening hours.
     #[error("hours.toml: {0}")]
     Hours(HoursError),
@@ -48,7 +81,10 @@ impl UserFacing for ClinicError {
     fn code(&self) -> &'static str {
         match self {
             Self::Read { .. } => "clinic.read",
+            Self::Unknown { .. } => "clinic.unknown-file",
+            Self::Intent { .. } => "clinic.unknown-intent",
             Self::Policy(e) => e.code(),
+            Self::Language { .. } => "clinic.language",
             Self::Hours(e) => e.code(),
             Self::Safety(e) => e.code(),
             Self::Intents(e) => e.code(),
@@ -60,7 +96,18 @@ impl UserFacing for ClinicError {
             Self::Read { .. } => {
                 "Check folder in [clinic]; a file that is left out is taken from the sample clinic.".into()
             }
+            Self::Unknown { .. } => format!(
+                "A clinic's files are {}: give it one of these names, or move it out of the folder.",
+                FILES.join(", ")
+            ),
+            Self::Intent { there_are, .. } => {
+                format!("Write one of those in intents.toml: {}.", there_are.join(", "))
+            }
             Self::Policy(e) => e.hint(),
+            Self::Language { language, there_are } => format!(
+                "Write [scripts.{language}] in policy.toml of the clinic's folder, or set language in [clinic] to one there is: {}.",
+                there_are.join(", ")
+            ),
             Self::Hours(e) => e.hint(),
             Self::Safety(e) => e.hint(),
             Self::Intents(e) => e.hint(),
@@ -78,35 +125,58 @@ pub struct Clinic {
     hours: Arc<OpeningHours>,
     calibration: Arc<Calibration>,
     language: String,
+    /// The files that are the sample clinic's.
+    sample: Vec<&'static str>,
     /// The longest that the desk rings for a caller who is put through.
     desk_rings_ms: u64,
 }
 
 impl Clinic {
-    /// Reads the files of the configured folder; one that is not there is taken from the sample clinic.
+    /// Reads the files of the configured folder; one that is not there is taken from the sample clinic. One of a name that
+    /// none has is refused: hours that nobody reads are the sample's.
     ///
     /// # Errors
     /// See [`ClinicError`].
     pub fn load(config: &Config) -> Result<Self, ClinicError> {
+        let folder = config.clinic.folder.as_deref();
+        if let Some(folder) = folder {
+            only_known(folder)?;
+        }
+        let of_sample = |name: &str| folder.is_none_or(|f| f.is_dir() && !f.join(name).exists());
         let text = |name: &str| -> Result<String, ClinicError> {
-            let Some(folder) = &config.clinic.folder else {
+            let Some(folder) = folder.filter(|_| !of_sample(name)) else {
                 return Ok(assets::clinic(name).to_owned());
             };
             let file = folder.join(name);
-            if !file.exists() && folder.is_dir() {
-                return Ok(assets::clinic(name).to_owned());
-            }
             std::fs::read_to_string(&file).map_err(|source| ClinicError::Read { file, source })
         };
+        let policy = Policy::parse(&text("policy.toml")?).map_err(ClinicError::Policy)?;
+        let language = &config.clinic.language;
+        if policy.scripts_for(language).is_none() {
+            return Err(ClinicError::Language {
+                language: language.clone(),
+                there_are: policy.scripts.keys().cloned().collect(),
+            });
+        }
+        let intents = Intents::parse(&text("intents.toml")?).map_err(ClinicError::Intents)?;
+        let mut switched = policy.intents.keys();
+        // The sample's policy switches the sample's intents, which a clinic with its own may not have.
+        if let Some(name) = switched.find(|i| !of_sample("policy.toml") && intents.get(i).is_none()) {
+            return Err(ClinicError::Intent {
+                name: name.clone(),
+                there_are: intents.iter().map(|i| i.id.clone()).collect(),
+            });
+        }
         Ok(Self {
-            policy: Arc::new(Policy::parse(&text("policy.toml")?).map_err(ClinicError::Policy)?),
+            sample: FILES.into_iter().filter(|n| of_sample(n)).collect(),
+            policy: Arc::new(policy),
             lexicon: Arc::new(Lexicon::parse(&text("safety.toml")?).map_err(ClinicError::Safety)?),
-            intents: Arc::new(Intents::parse(&text("intents.toml")?).map_err(ClinicError::Intents)?),
+            intents: Arc::new(intents),
             hours: Arc::new(OpeningHours::parse(&text("hours.toml")?).map_err(ClinicError::Hours)?),
             calibration: Arc::new(
                 Calibration::parse(&text("calibration.toml")?).map_err(ClinicError::Calibration)?,
             ),
-            language: config.clinic.language.clone(),
+            language: language.clone(),
             desk_rings_ms: config.desk.rings_ms_max(SENTENCE_MS_MAX),
         })
     }
@@ -115,6 +185,11 @@ impl Clinic {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.policy.clinic
+    }
+    /// The files that are taken from the sample clinic.
+    #[must_use]
+    pub fn of_sample(&self) -> &[&'static str] {
+        &self.sample
     }
     /// The language callers are greeted in.
     #[must_use]
@@ -207,10 +282,91 @@ impl Clinic {
     }
 }
 
+/// That a folder has no file which looks like one of a clinic's and would not be read.
+fn only_known(folder: &Path) -> Result<(), ClinicError> {
+    // One that cannot be listed is told of when its files are read.
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|e| e.path())
+        .collect();
+    files.sort();
+    let name = |f: &Path| {
+        f.file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    };
+    let unknown = files.into_iter().find(|f| {
+        let name = name(f);
+        let toml = f.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
+        toml && !name.starts_with('.') && !FILES.contains(&name.as_str()) && !OTHERS.contains(&name.as_str())
+    });
+    unknown.map_or(Ok(()), |file| Err(ClinicError::Unknown { file }))
+}
+
 /// A caller's number, when it is one that can be rung.
 fn dialable(from: &Pii<String>) -> Option<Pii<String>> {
     let number = from.open(Purpose::Signalling);
     let digits = number.chars().filter(char::is_ascii_digit).count();
     let plain = number.chars().all(|c| c.is_ascii_digit() || "+-() ".contains(c));
     (plain && digits >= 3).then(|| from.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(files: &[(&str, &str)], language: &str) -> Result<Clinic, ClinicError> {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
+        let text = format!("[clinic]\nlanguage = \"{language}\"\nfolder = {:?}", dir.path());
+        Clinic::load(&Config::parse(&text, Path::new("a.toml")).unwrap())
+    }
+
+    #[test]
+    fn what_a_folder_has_not_is_the_sample_s_and_said_to_be() {
+        let hours = assets::clinic("hours.toml");
+        let clinic = load(
+            &[("hours.toml", hours), ("notes.txt", ""), ("anteroom.toml", "")],
+            "en",
+        )
+        .unwrap();
+        assert_eq!(
+            clinic.of_sample(),
+            ["policy.toml", "safety.toml", "intents.toml", "calibration.toml"]
+        );
+        assert_eq!(Clinic::load(&Config::default()).unwrap().of_sample(), FILES);
+    }
+
+    #[test]
+    fn a_file_that_nobody_would_read_is_refused() {
+        let e = load(&[("hour.toml", "")], "en").unwrap_err();
+        assert!(
+            e.to_string().ends_with("hour.toml is none of a clinic's files"),
+            "{e}"
+        );
+        assert!(e.hint().contains("hours.toml"), "{}", e.hint());
+    }
+
+    #[test]
+    fn a_switch_for_no_intent_is_refused() {
+        let policy = assets::clinic("policy.toml");
+        assert!(load(&[("policy.toml", policy)], "en").is_ok());
+        let wrong = policy.replace("prescription = true", "presciption = false");
+        assert_ne!(policy, wrong);
+        let e = load(&[("policy.toml", &wrong)], "en").unwrap_err();
+        assert!(e.to_string().contains("'presciption'"), "{e}");
+        assert!(e.hint().contains("prescription"), "{}", e.hint());
+    }
+
+    #[test]
+    fn a_language_without_scripts_is_refused() {
+        assert!(load(&[], "EN_gb").is_ok());
+        let e = load(&[], "de").unwrap_err();
+        assert!(matches!(e, ClinicError::Language { .. }), "{e}");
+        assert!(e.hint().contains("[scripts.de]"), "{}", e.hint());
+    }
 }

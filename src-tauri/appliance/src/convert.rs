@@ -83,8 +83,9 @@ fn trunk(t: &crate::config::Trunk) -> Result<TrunkConfig, StartError> {
             domain: None,
             user: user.get_ref().clone(),
             auth_user: None,
-            password: password(file)?,
+            password: secret(file, "password_file in [[sip.trunk]]")?,
             expires_s: t.expires_s,
+            peers: t.addresses.iter().filter_map(net).collect(),
         },
         _ => TrunkKind::Address {
             peers: t.addresses.iter().filter_map(net).collect(),
@@ -105,10 +106,11 @@ fn net(written: &Spanned<String>) -> Option<ipnet::IpNet> {
     ipnet::IpNet::new(addr, prefix).ok()
 }
 
-/// The password in a file that only this user may read.
-pub(crate) fn password(file: &Path) -> Result<Secret, StartError> {
+/// What is in a file that only this user may read; `key` is what names the file in the configuration.
+pub(crate) fn secret(file: &Path, key: &'static str) -> Result<Secret, StartError> {
     let fail = |source| StartError::Password {
         file: file.to_owned(),
+        key,
         source,
     };
     #[cfg(unix)]
@@ -122,7 +124,11 @@ pub(crate) fn password(file: &Path) -> Result<Secret, StartError> {
         }
     }
     let text = std::fs::read_to_string(file).map_err(fail)?;
-    Ok(Secret::new(text.trim_end_matches(['\r', '\n'])))
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.is_empty() {
+        return Err(fail(std::io::Error::other("it is empty")));
+    }
+    Ok(Secret::new(text))
 }
 
 /// The media side.

@@ -23,6 +23,8 @@ use tokio::sync::mpsc;
 const EVENTS_MAX: usize = 64;
 /// Legs the device may have at once: one it talks on, and some that ring.
 const LEGS_MAX: usize = 16;
+/// Legs beside them, for emergencies that are dialled here.
+const EMERGENCY_LEGS_MAX: usize = 4;
 /// How a refusal of whoever sits there is told to the call (RFC 3261 21.6.2).
 const DECLINED: u16 = 603;
 /// And a device that has gone (21.4.18).
@@ -158,9 +160,10 @@ impl DesktopLegs {
         told
     }
 
-    fn add(&self, leg: LegId, state: State) -> Option<Cradle> {
+    fn add(&self, leg: LegId, state: State, emergency: bool) -> Option<Cradle> {
         let mut legs = lock(&self.legs);
-        if legs.len() >= LEGS_MAX {
+        let spare = if emergency { EMERGENCY_LEGS_MAX } else { 0 };
+        if legs.len() >= LEGS_MAX + spare {
             return None;
         }
         let cradle = Cradle::default();
@@ -203,7 +206,7 @@ impl Shared {
     /// Rings the device. None when there is none, or it cannot be rung.
     pub(crate) fn ring_here(&self, rings: Rings) -> Option<Cradle> {
         let leg = rings.leg;
-        let cradle = self.desktop.add(leg, State::Ringing)?;
+        let cradle = self.desktop.add(leg, State::Ringing, false)?;
         if !self.desktop.tell(DesktopEvent::Rings(Box::new(rings))) {
             lock(&self.desktop.legs).remove(&leg);
             return None;
@@ -405,15 +408,14 @@ impl Desktop {
         let _in = self.runtime.enter();
         let shared = &self.engine.shared;
         let dialled = dialled.trim();
-        let bad =
-            dialled.is_empty() || dialled.len() > DIALLED_BYTES_MAX || dialled.chars().any(char::is_control);
-        if bad || self.engine.is_draining() {
+        let emergency = shared.desk.is_emergency(dialled);
+        if !may_place(dialled, self.engine.is_draining(), emergency) {
             return Err(DesktopError::NotPlaced);
         }
         let leg = shared.clock.leg_id();
         shared
             .desktop
-            .add(leg, State::Dialling)
+            .add(leg, State::Dialling, emergency)
             .ok_or(DesktopError::NotPlaced)?;
         let arrival = Arrival {
             leg,
@@ -429,6 +431,13 @@ impl Desktop {
         self.engine.dialled(&self.user, None, arrival);
         Ok(leg)
     }
+}
+
+/// Whether anything can be placed: not what is no number, and nothing but an emergency while no new calls are taken.
+fn may_place(dialled: &str, draining: bool, emergency: bool) -> bool {
+    let bad =
+        dialled.is_empty() || dialled.len() > DIALLED_BYTES_MAX || dialled.chars().any(char::is_control);
+    !bad && (!draining || emergency)
 }
 
 impl Drop for Desktop {
@@ -451,5 +460,30 @@ impl Drop for Desktop {
             let _ = shared.end_here(leg, why, DesktopEnd::HungUp);
         }
         tracing::info!("the device at this machine is no longer a telephone");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_emergency_is_placed_while_nothing_else_is() {
+        assert!(may_place("01632 960001", false, false));
+        assert!(!may_place("01632 960001", true, false));
+        assert!(may_place("999", true, true));
+        assert!(!may_place("", false, false) && !may_place("2\u{7}01", false, false));
+        assert!(!may_place(&"9".repeat(DIALLED_BYTES_MAX + 1), false, false));
+    }
+
+    #[test]
+    fn an_emergency_has_a_leg_of_its_own_when_all_are_taken() {
+        let clock = crate::clock::Clock::start();
+        let legs = DesktopLegs::default();
+        for _ in 0..LEGS_MAX {
+            assert!(legs.add(clock.leg_id(), State::Ringing, false).is_some());
+        }
+        assert!(legs.add(clock.leg_id(), State::Dialling, false).is_none());
+        assert!(legs.add(clock.leg_id(), State::Dialling, true).is_some());
     }
 }

@@ -5,6 +5,7 @@ use crate::bus::Bus;
 use crate::call::{Arrival, Call, LEG_EVENTS_MAX, Placed, ToCall};
 use crate::clinic::Clinic;
 use crate::clock::Clock;
+use crate::concerns::{self, Concern};
 use crate::config::Config;
 use crate::desk::{Desk, Dialling, IceServers, People, Switch};
 use crate::desktop::DesktopLegs;
@@ -85,6 +86,7 @@ pub struct Engine {
     pub(crate) live: broadcast::Sender<LiveEvent>,
     calls_up: Arc<watch::Sender<usize>>,
     draining: Arc<AtomicBool>,
+    concerns: Arc<[Concern]>,
     sip_addrs: Vec<(String, SocketAddr)>,
 }
 
@@ -101,6 +103,13 @@ impl Engine {
         let clinic = Arc::new(Clinic::load(&config)?);
         let store = crate::start::open_store(&config, place)?;
         crate::start::mend(&store, &clock, &clinic)?;
+        let mut concerns = concerns::of_config(&config);
+        concerns.extend(concerns::of_store(&config, &store)?);
+        for c in &concerns {
+            // Without what it says of people.
+            tracing::warn!(concern = c.name, hint = c.hint, "something should be looked at");
+        }
+        let ice = IceServers::load(&config.desk)?;
         let metrics = Arc::new(Metrics::default());
         let speech = SpeechStack::load(&config, place, crate::speech::Need::Everything).await?;
         speech.warm(&clinic, &store).await?;
@@ -115,7 +124,6 @@ impl Engine {
         }
         let mut dialling = Dialling::new(&config);
         dialling.restore(&store, clock.wall())?;
-        let ice = IceServers::load(&config.desk)?;
         let switch = Switch::restore(&store)?;
         if !switch.on {
             tracing::warn!("automation is off since before the start: calls go to the desk");
@@ -153,12 +161,19 @@ impl Engine {
             live,
             calls_up: Arc::new(watch::channel(0).0),
             draining: Arc::default(),
+            concerns: concerns.into(),
             sip_addrs,
         };
         tokio::spawn(engine.clone().dispatch(events));
         tokio::spawn(engine.clone().keep_state());
         tracing::info!("answering calls");
         Ok(engine)
+    }
+
+    /// What should be looked at, as it was at the start.
+    #[must_use]
+    pub fn concerns(&self) -> &[Concern] {
+        &self.concerns
     }
 
     /// Where SIP is listened for: transport and address.

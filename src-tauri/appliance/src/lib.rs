@@ -16,12 +16,14 @@
 
 mod alarm;
 mod assets;
+pub mod automation;
 mod board;
 mod bus;
 mod call;
 pub mod check;
 mod clinic;
 mod clock;
+mod concerns;
 mod config;
 mod convert;
 mod desk;
@@ -44,6 +46,7 @@ pub use anteroom_media::LocalAudio;
 pub use assets::{DEMO_CALLS, demo_call, knowledge as sample_knowledge};
 pub use clinic::{Clinic, ClinicError};
 pub use clock::Clock;
+pub use concerns::Concern;
 pub use config::{Config, ConfigError};
 pub use desktop::{Desktop, DesktopEnd, DesktopError, DesktopEvent, Rings};
 pub use engine::Engine;

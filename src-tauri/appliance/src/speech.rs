@@ -1,7 +1,8 @@
 //! Everything that hears and speaks, loaded from the models folder.
 
+use crate::alarm::primary;
 use crate::clinic::Clinic;
-use crate::config::Config;
+use crate::config::{Config, SpeechSection};
 use crate::place::Place;
 use anteroom_speech::embed::{EmbedError, Embedder};
 use anteroom_speech::models::{Manager, ManagerConfig, Manifest, ManifestError, ModelsError};
@@ -106,6 +107,15 @@ pub struct SpeechStack {
     demonstration: Vec<String>,
 }
 
+/// The voice as configured.
+pub(crate) fn espeak(config: &SpeechSection) -> Espeak {
+    Espeak::new(EspeakConfig {
+        voice: config.voice.clone(),
+        rate: u16::try_from(config.words_per_minute.clamp(80, 450)).unwrap_or(160),
+        ..EspeakConfig::default()
+    })
+}
+
 /// The model manager over a models folder.
 pub(crate) fn manager(models: &Path, downloads: bool) -> Result<Manager, SpeechError> {
     let config = ManagerConfig {
@@ -184,18 +194,13 @@ impl SpeechStack {
             ))
         });
         let (vad, (ladder, demonstration), embedder) = loaded.await.map_err(|_| SpeechError::Lost)??;
-        let voice = EspeakConfig {
-            voice: config.speech.voice.clone(),
-            rate: u16::try_from(config.speech.words_per_minute.clamp(80, 450)).unwrap_or(160),
-            ..EspeakConfig::default()
-        };
         let cache = SpeechCache::new(place.speech(), SPEECH_BYTES_MAX)?;
         let prompts = config.speech.prompts.clone().map(PromptBook::new);
         Ok(Self {
             vad,
             ladder,
             embedder: Arc::new(embedder),
-            speaker: Speaker::new(Espeak::new(voice), Some(cache), prompts),
+            speaker: Speaker::new(espeak(&config.speech), Some(cache), prompts),
             language: config.clinic.language.clone(),
             demonstration,
         })
@@ -241,7 +246,7 @@ impl SpeechStack {
             self.speaker.prompt(script.name(), &words, &self.language).await?;
         }
         for e in store.list(Some(EntryStatus::Approved))? {
-            if e.language == clinic.language() {
+            if primary(&e.language).eq_ignore_ascii_case(primary(clinic.language())) {
                 self.render_approved(&e.answer).await?;
             }
         }

@@ -65,17 +65,25 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
-    /// A trunk's password file.
-    #[error("the password file {file} cannot be read")]
+    /// A file with a password, a secret or a token.
+    #[error("the file {file} cannot be used as a password")]
     Password {
         /// The file.
         file: PathBuf,
+        /// What names it in the configuration.
+        key: &'static str,
         /// Why.
         source: std::io::Error,
     },
-    /// A trunk's password file that others may read.
-    #[error("the password file {file} can be read by other users")]
+    /// One that others may read.
+    #[error("the file {file} holds a password and can be read by other users")]
     PasswordOpen {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A token that could be guessed, or not be sent.
+    #[error("the file {file} holds no token that /metrics could be read with")]
+    Token {
         /// The file.
         file: PathBuf,
     },
@@ -108,6 +116,7 @@ impl UserFacing for StartError {
             Self::Folder { .. } => "data.folder",
             Self::Password { .. } => "sip.password-file",
             Self::PasswordOpen { .. } => "sip.password-open",
+            Self::Token { .. } => "web.metrics-token",
         }
     }
     fn hint(&self) -> String {
@@ -125,7 +134,10 @@ impl UserFacing for StartError {
             Self::Media(e) => e.hint(),
             Self::Log(e) => e.hint(),
             Self::Folder { .. } => "Make it writable for this user, or give another with --data.".into(),
-            Self::Password { .. } => "Check password_file in [[sip.trunk]] and its permissions.".into(),
+            Self::Password { key, .. } => {
+                format!("Check {key}: the file must be there, and this user must be able to read it.")
+            }
+            Self::Token { .. } => "Write 16 to 256 letters, digits or dashes into it, such as `openssl rand -hex 24` prints.".into(),
             Self::PasswordOpen { file } => format!("Run: chmod 600 {}", file.display()),
         }
     }
@@ -151,21 +163,31 @@ pub fn open_store(config: &Config, place: &Place) -> Result<Store, StartError> {
     Ok(Store::open(StoreConfig::new(place.data.clone(), key))?)
 }
 
+/// Opens the store for reading only, and leaves everything as it is: none where there is none yet, or where what is there is of
+/// an earlier version and would have to be brought up first.
+///
+/// # Errors
+/// See [`StartError`].
+pub(crate) fn look_into_store(config: &Config, place: &Place) -> Result<Option<Store>, StartError> {
+    if !database_exists(&place.data) {
+        return Ok(None);
+    }
+    let mut how = StoreConfig::new(place.data.clone(), master_key(config, place)?);
+    how.read_only = true;
+    let store = Store::open(how)?;
+    Ok((store.schema_version()? == SCHEMA_VERSION).then_some(store))
+}
+
 /// Opens the store for reading only, whether or not an appliance runs on it, and keeps none from starting. Where there
 /// is nothing to read yet, or what is there is of an earlier version, it is opened as by [`open_store`] first.
 ///
 /// # Errors
 /// See [`StartError`].
 pub fn open_store_to_read(config: &Config, place: &Place) -> Result<Store, StartError> {
-    if database_exists(&place.data) {
-        let mut how = StoreConfig::new(place.data.clone(), master_key(config, place)?);
-        how.read_only = true;
-        let store = Store::open(how)?;
-        if store.schema_version()? == SCHEMA_VERSION {
-            return Ok(store);
-        }
+    match look_into_store(config, place)? {
+        Some(store) => Ok(store),
+        None => open_store(config, place),
     }
-    open_store(config, place)
 }
 
 /// Whether the addresses can be listened on. They are taken for good last of all; a mistake in them should be told

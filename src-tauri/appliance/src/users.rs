@@ -1,5 +1,6 @@
 //! People and what their telephones register with, as an administrator keeps them.
 
+use crate::concerns::{Concern, hides, of_people};
 use crate::config::Config;
 use crate::engine::{Engine, lock};
 use crate::records;
@@ -17,6 +18,8 @@ use zeroize::Zeroizing;
 const PASSWORD_CHARS: usize = 20;
 /// Without those that are taken for one another.
 const LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
+/// The last place in the desk's ring group.
+pub const RINGS_MAX: u32 = 999;
 /// What the record calls whoever changes people by the command line.
 pub const COMMAND_LINE: &str = "command line";
 
@@ -24,7 +27,7 @@ pub const COMMAND_LINE: &str = "command line";
 /// the password, which is kept nowhere. `actor` is who does it.
 ///
 /// # Errors
-/// When a name cannot be one, or the store refuses.
+/// When a name cannot be one, or is something else that is dialled here, or the store refuses.
 pub fn add(
     store: &Store,
     config: &Config,
@@ -34,6 +37,14 @@ pub fn add(
     outbound: Option<&str>,
     actor: &str,
 ) -> Result<Zeroizing<String>, StoreError> {
+    if let Some(what) = hides(config, user) {
+        return Err(StoreError::Invalid { what });
+    }
+    if rings > RINGS_MAX {
+        return Err(StoreError::Invalid {
+            what: "a place in the ring group is 0 to 999",
+        });
+    }
     let realm = config.desk.realm.get_ref();
     let password = password();
     let digests = ha1(user, realm, &password);
@@ -57,6 +68,12 @@ pub fn add(
 /// When there is nobody of that name.
 pub fn remove(store: &Store, user: &str, actor: &str) -> Result<(), StoreError> {
     store.remove_person(user, actor, now())
+}
+
+/// What should be looked at of the people there are: telephones that cannot register, and the like.
+#[must_use]
+pub fn concerns(config: &Config, people: &[Person]) -> Vec<Concern> {
+    of_people(config, people)
 }
 
 fn shown(p: &Person) -> UserDto {
@@ -162,7 +179,9 @@ impl Engine {
 fn refused(e: &StoreError) -> ApiError {
     match e {
         StoreError::NotFound { .. } => ApiError::not_found("person"),
-        StoreError::Invalid { .. } => ApiError::new(400, e.code(), "That cannot be.", e.hint()),
+        StoreError::Invalid { what } => {
+            ApiError::new(400, e.code(), format!("That cannot be: {what}."), e.hint())
+        }
         e => {
             tracing::error!(error = %anteroom_types::error::chain(e), "people could not be changed");
             ApiError::unavailable("People could not be changed.")

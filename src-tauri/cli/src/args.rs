@@ -1,6 +1,6 @@
 //! What can be written after `anteroom`.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Answers a clinic's telephone on a machine the clinic owns.
@@ -98,6 +98,15 @@ pub(crate) enum Command {
     /// Make the hash of a passcode (read from standard input) for [[web.passcode]] in the configuration
     #[command(after_help = "Example: anteroom passcode < passcode.txt")]
     Passcode,
+    /// How the receptionist's switch stands; with on or off, throws it while no appliance runs
+    #[command(after_help = "Example: anteroom automation off")]
+    Automation {
+        /// How it is to stand at the next start
+        to: Option<OnOff>,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// People and their telephones
     #[command(after_help = "Example: anteroom users add 201 --name \"Front desk\"")]
     Users {
@@ -110,6 +119,14 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Audit,
     },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OnOff {
+    /// The receptionist answers callers
+    On,
+    /// Callers ring at the desk at once
+    Off,
 }
 
 #[derive(Debug, Subcommand)]
@@ -132,7 +149,7 @@ pub(crate) enum Users {
         #[arg(long)]
         name: String,
         /// Place in the desk's ring group, from 1; 0 for somebody who is not rung for callers
-        #[arg(long, default_value_t = 1)]
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=999))]
         rings: u32,
         /// Whether they may ring out through a trunk
         #[arg(long)]

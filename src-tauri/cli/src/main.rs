@@ -7,6 +7,7 @@
 
 mod args;
 mod audio;
+mod automation;
 mod demo;
 mod demo_desk;
 mod knowledge;
@@ -53,6 +54,7 @@ async fn run(cli: Cli) -> Outcome {
         Command::Calls { command } => records::calls(place, command),
         Command::Tasks { command } => records::tasks(place, command),
         Command::Audit { command } => records::audit(place, command),
+        Command::Automation { to, json } => automation::run(place, to, json),
         Command::Users { command } => users::run(place, command),
         Command::Passcode => serve::passcode(),
     }

@@ -1,9 +1,9 @@
 //! `anteroom serve`, `check` and `passcode`.
 
 use crate::args;
-use crate::out::{Exit, Outcome, Problem, json, line, prompt};
+use crate::out::{Exit, Outcome, Problem, json, line, prompt, warn};
 use anteroom_api::CheckStatus;
-use anteroom_appliance::{Place, check as look};
+use anteroom_appliance::Place;
 use anteroom_host::{DRAIN_MAX, Running};
 
 pub(crate) async fn serve(place: &args::Place, as_json: bool) -> Outcome {
@@ -18,15 +18,25 @@ pub(crate) async fn serve(place: &args::Place, as_json: bool) -> Outcome {
             .iter()
             .map(|(t, a)| format!("{t}:{a}"))
             .collect();
-        json(
-            &serde_json::json!({ "ready": true, "sip": sip, "web": running.web.url(), "link": running.link() }),
-        );
+        json(&serde_json::json!({
+            "ready": true,
+            "sip": sip,
+            "web": running.web.public_url(),
+            "link": running.public_link(),
+            "fingerprint": running.web.fingerprint,
+        }));
     } else {
         for (transport, addr) in running.engine.sip_addrs() {
             line(format!("answering calls on {transport}:{addr}"));
         }
-        line(format!("the page: {}", running.link()));
+        line(format!("the page: {}", running.public_link()));
+        if let Some(f) = &running.web.fingerprint {
+            line(format!("its certificate's SHA-256 fingerprint: {f}"));
+        }
         line("(the link signs in once, within 15 minutes; stop with Ctrl-C)");
+    }
+    for c in running.engine.concerns() {
+        warn(format!("{}\n  {}", c.detail, c.hint));
     }
     stop.await;
     if !as_json {
@@ -71,7 +81,7 @@ fn signal() -> Result<impl Future<Output = ()>, Problem> {
 }
 
 pub(crate) async fn check(place: &args::Place, as_json: bool) -> Outcome {
-    let report = look::everything(place.data.as_deref(), place.config.as_deref()).await;
+    let report = anteroom_host::check(place.data.as_deref(), place.config.as_deref()).await;
     if as_json {
         json(&report);
     } else {

@@ -14,6 +14,9 @@ pub(crate) fn run(place: &args::Place, command: args::Users) -> Outcome {
             if people.is_empty() && !as_json {
                 line("nobody yet; add somebody with: anteroom users add 201 --name \"Front desk\"");
             }
+            for c in users::concerns(&config, &people) {
+                crate::out::warn(format!("{}\n  {}", c.detail, c.hint));
+            }
             for p in people {
                 if as_json {
                     json(
@@ -46,7 +49,7 @@ pub(crate) fn run(place: &args::Place, command: args::Users) -> Outcome {
             let password = users::add(&store, &config, &user, &name, rings, class, users::COMMAND_LINE)?;
             if let Some(class) = class.filter(|c| !config.outbound.has_class(c)) {
                 crate::out::warn(format!(
-                    "there is no [[outbound.class]] named '{class}' in the configuration: until there is, only emergency numbers may be rung"
+                    "there is no [[outbound.class]] named '{class}' in the configuration: until there is, {user} may ring no number outside but emergency numbers"
                 ));
             }
             let realm = config.desk.realm.get_ref();

@@ -63,6 +63,9 @@ fn started(args: &Args) -> Result<(), Problem> {
         .map_err(|e| Problem(format!("the runtime could not start: {e}")))?;
     let (config, place) = Place::find(args.data.as_deref(), args.config.as_deref())?;
     let running = runtime.block_on(Box::pin(Running::start(config, &place)))?;
+    for c in running.engine.concerns() {
+        tell(&format!("{}\n  {}", c.detail, c.hint));
+    }
     let phone = {
         let _in = runtime.enter();
         let file = place.data.join("headset.toml");

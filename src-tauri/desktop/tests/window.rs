@@ -123,7 +123,7 @@ fn the_window_shows_the_page_and_a_caller_is_answered_with_the_headset() {
         .port();
     let first = 9_000 + (std::process::id() % 90) * 8;
     let config = format!(
-        "[sip]\nlisten = [\"udp:127.0.0.1:{port}\"]\nallow_direct = true\n[media]\nports = \"{first}-{}\"\n\
+        "[sip]\nlisten = [\"udp:127.0.0.1:{port}\"]\nallow_direct = true\ncalls_max = 20\n[media]\nports = \"{first}-{}\"\n\
          [web]\nlisten = \"127.0.0.1:0\"\n",
         first + 200
     );

@@ -7,11 +7,12 @@
 
 mod web_engine;
 
-use anteroom_api::Role;
-use anteroom_appliance::{Config, Engine, Place, StartError, logging};
+use anteroom_api::{Check, CheckStatus, HealthReport, Role};
+use anteroom_appliance::{Config, Engine, Place, StartError, check as look, logging};
+use anteroom_types::error::chain;
 use anteroom_types::{ErrorCode, UserFacing};
 use anteroom_web::{Passcode, TlsMode, WebConfig, WebHandle, WebStartError};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -85,7 +86,7 @@ impl Running {
         })?;
         let log = logging::start(&place.log(), config.log.level.get_ref(), config.log.keep_days)?;
         // Addresses first: somebody whose port is taken should not wait for the models to be told.
-        let web = anteroom_web::bind(web_config(&config, place)).await?;
+        let web = anteroom_web::bind(web_config(&config, place)?).await?;
         let engine = Engine::start(config, place).await?;
         let (stop_web, mut stopped) = watch::channel(false);
         let shutdown = async move {
@@ -108,6 +109,13 @@ impl Running {
         self.web.invite(Role::Manager, INVITE_VALID).as_str().to_owned()
     }
 
+    /// [`Running::link`] for whoever sits elsewhere: by the first of `[web] hosts` where every address is listened on.
+    #[must_use]
+    pub fn public_link(&self) -> String {
+        let link = self.web.public_invite(Role::Manager, INVITE_VALID);
+        link.as_str().to_owned()
+    }
+
     /// The same for one user, who is then known by name at the desk: whoever sits at this machine.
     #[must_use]
     pub fn link_of(&self, user: &str) -> String {
@@ -124,7 +132,38 @@ impl Running {
     }
 }
 
-fn web_config(config: &Config, place: &Place) -> WebConfig {
+/// Looks at everything, without answering calls; makes and changes nothing.
+pub async fn check(data: Option<&Path>, config: Option<&Path>) -> HealthReport {
+    let mut checks = look::everything(data, config).await.checks;
+    // What is wrong with the file itself is among them already.
+    if let Ok((config, place)) = Place::find(data, config) {
+        checks.push(web_check(&config, &place));
+    }
+    HealthReport::of(checks, false)
+}
+
+fn web_check(config: &Config, place: &Place) -> Check {
+    let served = web_config(config, place).map_err(HostError::Engine);
+    let served = served.and_then(|w| Ok(anteroom_web::check(&w)?));
+    let wrong = served.err();
+    Check {
+        name: "web".into(),
+        status: wrong.as_ref().map_or(CheckStatus::Ok, |_| CheckStatus::Failed),
+        detail: wrong.as_ref().map_or_else(
+            || {
+                format!(
+                    "{} passcodes, {} names",
+                    config.web.passcode.len(),
+                    config.web.hosts.len()
+                )
+            },
+            |e| format!("{} [{}]", chain(e), e.code()),
+        ),
+        hint: wrong.as_ref().map(UserFacing::hint),
+    }
+}
+
+fn web_config(config: &Config, place: &Place) -> Result<WebConfig, StartError> {
     let w = &config.web;
     let tls = match (&w.tls_cert, &w.tls_key) {
         (Some(cert), Some(key)) => TlsMode::Files {
@@ -149,11 +188,12 @@ fn web_config(config: &Config, place: &Place) -> WebConfig {
             phc: p.hash.clone(),
         }
     });
-    WebConfig {
+    Ok(WebConfig {
         listen: w.listen,
         tls,
         passcodes: passcodes.collect(),
         allowed_hosts: w.hosts.clone(),
+        metrics_token: config.metrics_token()?,
         ..WebConfig::default()
-    }
+    })
 }

@@ -85,7 +85,7 @@ impl UserFacing for MediaError {
             Self::Socket(_) => "Check that the media address is one of this machine's and that its ports are free.",
             Self::Codec(_) | Self::Crypto => "Restart the appliance; if it happens again, report it.",
             Self::NoOffer => "Nothing need be done; the answer was ignored.",
-            Self::Config(_) => "Correct the media section of the configuration.",
+            Self::Config(_) => "Correct [media] of the configuration, and advertise in [sip]: both say where sound goes.",
         }
         .into()
     }

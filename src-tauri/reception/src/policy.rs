@@ -171,9 +171,9 @@ impl UserFacing for PolicyError {
             Self::TooLong => {
                 "Keep the policy to its switches and scripts; knowledge belongs in entries.".to_owned()
             }
-            Self::Invalid { line, .. } => format!(
-                "Correct line {line} of the policy file and load it again; until then the last good policy applies."
-            ),
+            Self::Invalid { line, .. } => {
+                format!("Correct line {line} of policy.toml and start again: nothing of it is used before.")
+            }
         }
     }
 }
@@ -298,12 +298,18 @@ impl Policy {
 
     /// The language spoken when `wanted` is asked for: itself, its base language, or the policy's own.
     #[must_use]
-    pub fn speak<'a>(&'a self, wanted: &'a str) -> &'a str {
-        let base = wanted.split('-').next().unwrap_or(wanted);
-        [wanted, base]
-            .into_iter()
-            .find(|l| self.scripts.contains_key(*l))
-            .unwrap_or(&self.language)
+    pub fn speak(&self, wanted: &str) -> &str {
+        self.scripts_for(wanted).unwrap_or(&self.language)
+    }
+
+    /// The language of the scripts there are for `wanted`: itself or its base language, however either is written.
+    #[must_use]
+    pub fn scripts_for(&self, wanted: &str) -> Option<&str> {
+        let base = wanted.split(['-', '_']).next().unwrap_or(wanted);
+        let same = |a: &str, b: &str| a.replace('_', "-").eq_ignore_ascii_case(&b.replace('_', "-"));
+        let tags = || self.scripts.keys().map(String::as_str);
+        let exact = |wanted: &str| tags().find(|tag| same(tag, wanted));
+        exact(wanted).or_else(|| exact(base))
     }
 
     /// The words of `script` in `language`, its placeholders replaced from `values`.
@@ -429,6 +435,18 @@ mod tests {
             .collect();
         let e = Policy::parse(&without).unwrap_err().to_string();
         assert!(e.contains("emergency"), "{e}");
+    }
+
+    #[test]
+    fn scripts_are_found_however_a_language_is_written() {
+        let p = Policy::parse(SAMPLE).unwrap();
+        for wanted in ["en", "EN", "en-GB", "en_gb"] {
+            assert_eq!(p.scripts_for(wanted), Some("en"), "{wanted}");
+        }
+        for wanted in ["de", "english", ""] {
+            assert_eq!(p.scripts_for(wanted), None, "{wanted}");
+        }
+        assert_eq!(p.speak("de"), "en");
     }
 
     #[test]

@@ -139,6 +139,8 @@ pub enum TrunkKind {
         password: Secret,
         /// Seconds of registration asked for.
         expires_s: u32,
+        /// The prefixes its calls come from, besides the addresses its registrars are found at.
+        peers: Vec<IpNet>,
     },
     /// It sends from known addresses.
     Address {

@@ -71,7 +71,9 @@ impl UserFacing for SipStartError {
             Self::TlsMaterial(_) => {
                 "Give a PEM certificate chain, leaf first, and its PEM private key.".into()
             }
-            Self::TlsMissing => "Set cert and key under [sip.tls], or remove the TLS listener.".into(),
+            Self::TlsMissing => {
+                "Set tls_cert and tls_key in [sip], or take the tls: address out of listen.".into()
+            }
             Self::NoListener => "Name at least one address in [sip] listen.".into(),
             Self::Config(_) => "Correct the setting named and start again.".into(),
             Self::Dns(_) => "Check /etc/resolv.conf, or give trunks by address.".into(),
@@ -141,7 +143,7 @@ impl UserFacing for SipCommandError {
         match self {
             Self::BadTarget(_) => "Give a sip: address such as sip:201@192.0.2.5.".into(),
             Self::Full => "Wait for a call to end, or raise [sip] calls_max.".into(),
-            Self::NoRegistrar => "Switch the registrar on in [sip.registrar].".into(),
+            Self::NoRegistrar => "Set enabled = true in [desk]: telephones register only while it is.".into(),
             Self::OfferPending => "Wait for the other side's answer and try again.".into(),
             _ => "The call has moved on; nothing needs doing.".into(),
         }

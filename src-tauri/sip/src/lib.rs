@@ -41,6 +41,7 @@ mod wire;
 pub use config::{
     Listen, RateLimit, Registrar, Secret, SipConfig, TlsFiles, Transport, TrunkConfig, TrunkKind,
 };
+pub use core::is_user;
 pub use driver::{Sip, WebSocketFlow};
 pub use error::{SipCommandError, SipStartError};
 pub use event::{

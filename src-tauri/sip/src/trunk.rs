@@ -104,9 +104,11 @@ impl Trunk {
         let ip = hop.remote.ip().to_canonical();
         match &self.config.kind {
             TrunkKind::Address { peers, .. } => peers.iter().any(|p| p.contains(&ip)),
-            TrunkKind::Register { .. } => {
+            TrunkKind::Register { peers, .. } => {
                 let ours = self.hop.as_ref().and_then(|h| h.conn);
-                (ours.is_some() && ours == hop.conn) || self.known.contains(&ip)
+                (ours.is_some() && ours == hop.conn)
+                    || self.known.contains(&ip)
+                    || peers.iter().any(|p| p.contains(&ip))
             }
         }
     }
@@ -589,5 +591,44 @@ impl Core {
         self.set_state(i, state);
         let after = self.random_ms(every * 9 / 10, every);
         self.set_timer(TimerKey::Trunk(i, TrunkTimer::Act), Duration::from_millis(after));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Registrar;
+    use rand::SeedableRng as _;
+
+    #[test]
+    fn a_trunk_that_registers_takes_calls_from_its_addresses_too() {
+        let config = TrunkConfig {
+            name: "main".into(),
+            kind: TrunkKind::Register {
+                registrars: vec![Registrar {
+                    host: "sip.provider.example".into(),
+                    priority: 0,
+                }],
+                domain: None,
+                user: "clinic-line".into(),
+                auth_user: None,
+                password: Secret::new("sample"),
+                expires_s: 300,
+                peers: vec!["198.51.100.0/24".parse().unwrap()],
+            },
+            transport: Transport::Udp,
+            options_s: 0,
+        };
+        let trunk = Trunk::new(config, &mut StdRng::seed_from_u64(1));
+        let from = |ip: [u8; 4]| Hop {
+            transport: Transport::Udp,
+            remote: SocketAddr::from((ip, 5060)),
+            local: SocketAddr::from(([192, 0, 2, 1], 5060)),
+            socket: 0,
+            conn: None,
+            server_name: None,
+        };
+        assert!(trunk.owns(&from([198, 51, 100, 9])));
+        assert!(!trunk.owns(&from([203, 0, 113, 9])));
     }
 }

@@ -187,6 +187,7 @@ fn config(registrars: &[SocketAddr], password: &str, expires_s: u32) -> SipConfi
                 auth_user: None,
                 password: Secret::new(password),
                 expires_s,
+                peers: Vec::new(),
             },
             transport: Transport::Udp,
             options_s: 0,

@@ -47,7 +47,7 @@ pub use error::{OpenError, SqlFailure, StoreError, TaskError, TaskRefusal, Write
 pub use index::VECTOR_DIM;
 pub use keys::MasterKey;
 pub use migrate::SCHEMA_VERSION;
-pub use open::{StoreConfig, database_exists, disk_free_bytes};
+pub use open::{StoreConfig, database_exists, disk_free_bytes, is_held};
 pub use pending::Pending;
 pub use people::{PEOPLE_MAX, PERSON_NAME_CHARS_MAX, PERSON_USER_CHARS_MAX, Person};
 pub use tasks::{

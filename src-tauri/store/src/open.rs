@@ -16,6 +16,9 @@ pub(crate) const DATABASE: &str = "anteroom.db";
 const LOCK: &str = "anteroom.lock";
 const MARK: &str = "store.json";
 
+/// How often the lock is asked for, and how long it is waited in between.
+const LOCK_TRIES: u32 = 5;
+const LOCK_PAUSE: Duration = Duration::from_millis(40);
 /// Bytes the write-ahead log may grow to before it is folded back, in pages of 4 KiB.
 const WAL_PAGES: u32 = 1_000;
 
@@ -38,6 +41,16 @@ pub fn disk_free_bytes(path: &Path) -> Option<u64> {
         let _ = path;
         None
     }
+}
+
+/// Whether another process has the store in `dir` open for writing.
+#[must_use]
+pub fn is_held(dir: &Path) -> bool {
+    // Not made by looking. Whoever wants the lock in the moment it is held for here tries again.
+    let Ok(file) = OpenOptions::new().write(true).open(dir.join(LOCK)) else {
+        return false;
+    };
+    matches!(file.try_lock(), Err(TryLockError::WouldBlock))
 }
 
 /// How the store is opened.
@@ -219,12 +232,22 @@ fn lock(dir: &Path) -> Result<File, OpenError> {
         .write(true)
         .open(&path)
         .map_err(|e| OpenError::from_io(e, dir))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked {
-            dir: dir.to_path_buf(),
-        }),
-        Err(TryLockError::Error(e)) => Err(OpenError::from_io(e, &path)),
+    let mut tries = 1;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            // Somebody may only be looking whether it is held.
+            Err(TryLockError::WouldBlock) if tries < LOCK_TRIES => {
+                tries += 1;
+                std::thread::sleep(LOCK_PAUSE);
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(OpenError::Locked {
+                    dir: dir.to_path_buf(),
+                });
+            }
+            Err(TryLockError::Error(e)) => return Err(OpenError::from_io(e, &path)),
+        }
     }
 }
 

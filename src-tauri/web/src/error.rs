@@ -33,10 +33,10 @@ pub enum WebStartError {
     #[error("the certificate or its key cannot be used: {0}")]
     Tls(String),
     /// A passcode in the configuration is no argon2id hash.
-    #[error("passcode {0} in the configuration is not an argon2id hash")]
+    #[error("the hash of passcode {0} ([[web.passcode]]) is not an argon2id hash")]
     BadPasscode(usize),
     /// A name in `allowed_hosts` is no host name.
-    #[error("'{0}' in the allowed hosts is not a host name")]
+    #[error("'{0}' in [web] hosts is not a host name")]
     BadHost(String),
     /// Anything else the system said.
     #[error("listening on {addr} failed")]

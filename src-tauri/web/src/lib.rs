@@ -31,4 +31,4 @@ mod users;
 pub use config::{Passcode, TlsMode, WebConfig, hash_passcode};
 pub use engine::{Answer, Engine, SIP_QUEUE_MAX, SipPeer, SipSocket};
 pub use error::{PasscodeError, WebStartError};
-pub use server::{Bound, SignInLink, WebHandle, bind, serve};
+pub use server::{Bound, SignInLink, WebHandle, bind, check, serve};

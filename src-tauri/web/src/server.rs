@@ -1,6 +1,6 @@
 //! Listening and accepting.
 
-use crate::config::WebConfig;
+use crate::config::{TlsMode, WebConfig};
 use crate::engine::Engine;
 use crate::error::WebStartError;
 use crate::guard::Peer;
@@ -71,23 +71,42 @@ impl WebHandle {
         format!("{scheme}://{}/", SocketAddr::new(ip, self.addr.port()))
     }
 
+    /// The page's address for whoever sits elsewhere: where every address is listened on, by the first name the server
+    /// answers to.
+    #[must_use]
+    pub fn public_url(&self) -> String {
+        match self.shared.allowed_hosts.first() {
+            Some(name) if self.addr.ip().is_unspecified() => {
+                let scheme = if self.shared.tls { "https" } else { "http" };
+                format!("{scheme}://{name}:{}/", self.addr.port())
+            }
+            _ => self.url(),
+        }
+    }
+
+    /// [`WebHandle::invite`] by [`WebHandle::public_url`].
+    #[must_use]
+    pub fn public_invite(&self, role: Role, valid: Duration) -> SignInLink {
+        self.link(&self.public_url(), Who { role, user: None }, valid)
+    }
+
     /// A link that signs its first user in, in `role`, within `valid`. To be printed on the operator's terminal, never
     /// logged. The code is in the fragment, which browsers do not send.
     #[must_use]
     pub fn invite(&self, role: Role, valid: Duration) -> SignInLink {
-        self.link(Who { role, user: None }, valid)
+        self.link(&self.url(), Who { role, user: None }, valid)
     }
 
     /// As [`WebHandle::invite`], for one user, who is then known by name at the desk.
     #[must_use]
     pub fn invite_user(&self, role: Role, user: &str, valid: Duration) -> SignInLink {
         let user = Some(user.to_owned());
-        self.link(Who { role, user }, valid)
+        self.link(&self.url(), Who { role, user }, valid)
     }
 
-    fn link(&self, who: Who, valid: Duration) -> SignInLink {
+    fn link(&self, url: &str, who: Who, valid: Duration) -> SignInLink {
         let code = self.shared.sessions.mint(who, valid, Instant::now());
-        SignInLink(Zeroizing::new(format!("{}#code={}", self.url(), *code)))
+        SignInLink(Zeroizing::new(format!("{url}#code={}", *code)))
     }
 
     /// Waits until the server has stopped.
@@ -127,21 +146,38 @@ impl fmt::Debug for Bound {
     }
 }
 
-/// Takes the address and reads the certificate. Separate from [`Bound::serve`], so that a mistake in either is told
-/// before the engine spends time on loading models.
+/// Whether it would be served, as far as can be told without taking the address or making a certificate.
 ///
 /// # Errors
-/// When the address cannot be had, the certificate cannot be used, or the configuration would be unsafe.
-pub async fn bind(config: WebConfig) -> Result<Bound, WebStartError> {
+/// As [`bind`].
+pub fn check(config: &WebConfig) -> Result<(), WebStartError> {
+    check_texts(config)?;
+    match config.tls {
+        TlsMode::SelfSigned { .. } => Ok(()),
+        _ => tls::prepare(&config.tls, config.listen, &config.allowed_hosts).map(drop),
+    }
+}
+
+fn check_texts(config: &WebConfig) -> Result<(), WebStartError> {
     for (i, p) in config.passcodes.iter().enumerate() {
         let good = PasswordHash::new(&p.phc).is_ok_and(|h| h.algorithm == argon2::ARGON2ID_IDENT);
         if !good {
             return Err(WebStartError::BadPasscode(i + 1));
         }
     }
-    if let Some(bad) = config.allowed_hosts.iter().find(|h| !host::is_host_name(h)) {
-        return Err(WebStartError::BadHost(bad.chars().take(80).collect()));
+    match config.allowed_hosts.iter().find(|h| !host::is_host_name(h)) {
+        Some(bad) => Err(WebStartError::BadHost(bad.chars().take(80).collect())),
+        None => Ok(()),
     }
+}
+
+/// Takes the address and reads the certificate. Separate from [`Bound::serve`], so that a mistake in either is told
+/// before the engine spends time on loading models.
+///
+/// # Errors
+/// When the address cannot be had, the certificate cannot be used, or the configuration would be unsafe.
+pub async fn bind(config: WebConfig) -> Result<Bound, WebStartError> {
+    check_texts(&config)?;
     let tls = tls::prepare(&config.tls, config.listen, &config.allowed_hosts)?;
     let listener = TcpListener::bind(config.listen)
         .await

@@ -1,7 +1,10 @@
 //! `[desk]`: people, their telephones, and what happens to callers who wait for them.
 
+use super::fault::{Fault, one_of, range};
+use super::network;
 use anteroom_call::desk::{Briefing, DeskConfig};
-use anteroom_call::queue::QueueConfig;
+use anteroom_call::parking::SLOTS_MAX;
+use anteroom_call::queue::{QUEUE_CALLERS_MAX, QueueConfig};
 use anteroom_call::ring::{Fallback, RingStrategy, RingTimes};
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -75,8 +78,8 @@ impl Ice {
     ///
     /// # Errors
     /// A sentence that says what to write.
-    pub(crate) fn read(&self) -> Result<(bool, &str), (usize, String)> {
-        let bad = |what: String| Err((self.url.span().start, what));
+    pub(crate) fn read(&self) -> Result<(bool, &str), Fault> {
+        let bad = |what: String| Err(Fault::of(&self.url, what));
         let url = self.url.get_ref();
         let (kind, address) = url.split_once(':').unwrap_or(("", ""));
         let port = address.rsplit_once(':').and_then(|(_, p)| p.parse::<u16>().ok());
@@ -86,6 +89,17 @@ impl Ice {
             ));
         }
         let turn = kind == "turn";
+        if !turn && (self.user.is_some() || self.password_file.is_some() || self.secret_file.is_some()) {
+            return bad(format!(
+                "'{url}' is a STUN server, which asks for no password: take user, password_file and secret_file out, or write \
+                 turn: if it is a TURN server"
+            ));
+        }
+        if self.user.is_some() != self.password_file.is_some() {
+            return bad(format!(
+                "'{url}' has one of user and password_file: give both or neither"
+            ));
+        }
         let with_password = self.user.is_some() && self.password_file.is_some();
         if turn && with_password == self.secret_file.is_some() {
             return bad(format!(
@@ -123,6 +137,82 @@ impl Default for DeskSection {
 }
 
 impl DeskSection {
+    /// The parking slots: the first, and the one after the last.
+    #[must_use]
+    pub fn slots(&self) -> std::ops::Range<u32> {
+        let first = u32::from(self.park_first);
+        first..first + u32::from(self.park_slots)
+    }
+
+    /// Whether a slot is fetched by dialling this.
+    #[must_use]
+    pub fn is_slot(&self, dialled: &str) -> bool {
+        dialled.parse().is_ok_and(|n: u32| self.slots().contains(&n))
+    }
+
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        let ways = ["receptionist", "queue", "voicemail", "callback"];
+        one_of("desk.ring", &self.ring, &["all", "in_order", "longest_idle"])?;
+        one_of("desk.nobody_answers", &self.nobody_answers, &ways)?;
+        one_of("desk.queue_over", &self.queue_over, &["voicemail", "callback"])?;
+        one_of(
+            "desk.briefing",
+            &self.briefing,
+            &["by_device", "screen", "spoken"],
+        )?;
+        range("desk.ring_s", self.ring_s, 5..=120, "seconds")?;
+        range("desk.ring_total_s", self.ring_total_s, 5..=300, "seconds")?;
+        if self.ring_s > self.ring_total_s {
+            let what = format!(
+                "[desk] ring_s is {} and ring_total_s is {}: one step cannot ring longer than all of them together",
+                self.ring_s, self.ring_total_s
+            );
+            return Err(Fault::key("desk.ring_s", what));
+        }
+        range("desk.queue_s", self.queue_s, 30..=3_600, "seconds")?;
+        range(
+            "desk.queue_callers",
+            self.queue_callers,
+            0..=QUEUE_CALLERS_MAX,
+            "callers",
+        )?;
+        range(
+            "desk.park_first",
+            self.park_first,
+            1..=9_999,
+            "(a number that is dialled)",
+        )?;
+        range("desk.park_slots", self.park_slots, 0..=SLOTS_MAX, "slots")?;
+        range(
+            "desk.ban_failures",
+            self.ban_failures,
+            0..=1_000,
+            "wrong passwords (0: never ban)",
+        )?;
+        range("desk.ban_s", self.ban_s, 1..=2_592_000, "seconds")?;
+        let key = |c: char| c.is_ascii_digit() || c == '*' || c == '#';
+        if self.callback_key.len() > 1 || !self.callback_key.chars().all(key) {
+            let what = format!(
+                "[desk] callback_key is '{}': write one key of a telephone, 0 to 9, * or #, or \"\" for none",
+                self.callback_key
+            );
+            return Err(Fault::key("desk.callback_key", what));
+        }
+        for n in &self.never_banned {
+            network(n.get_ref()).map_err(|e| Fault::of(n, e))?;
+        }
+        for server in &self.ice {
+            server.read()?;
+        }
+        let realm = self.realm.get_ref();
+        let plain = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+        if realm.is_empty() || realm.len() > 64 || !realm.chars().all(plain) {
+            let what = "[desk] realm must be 1 to 64 letters, digits, dots, dashes and underlines";
+            return Err(Fault::of(&self.realm, what));
+        }
+        Ok(())
+    }
+
     /// The strategy of `ring`; the file was checked.
     #[must_use]
     pub fn strategy(&self) -> RingStrategy {
@@ -198,5 +288,72 @@ fn fallback(name: &str) -> Option<Fallback> {
         "voicemail" => Some(Fallback::Voicemail),
         "callback" => Some(Fallback::Callback),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{check, fine};
+
+    #[test]
+    fn what_callers_wait_for_has_a_range() {
+        for (line, says) in [
+            ("ring_s = 1", "[desk] ring_s is 1: it must be 5 to 120 seconds"),
+            (
+                "ring_total_s = 301",
+                "[desk] ring_total_s is 301: it must be 5 to 300 seconds",
+            ),
+            ("ring_s = 60", "[desk] ring_s is 60 and ring_total_s is 45"),
+            (
+                "queue_s = 0",
+                "[desk] queue_s is 0: it must be 30 to 3600 seconds",
+            ),
+            (
+                "queue_callers = 100000",
+                "[desk] queue_callers is 100000: it must be 0 to 100 callers",
+            ),
+            (
+                "park_slots = 5000",
+                "[desk] park_slots is 5000: it must be 0 to 100 slots",
+            ),
+            ("park_first = 0", "[desk] park_first is 0"),
+            ("ban_s = 0", "[desk] ban_s is 0: it must be 1"),
+            (
+                "callback_key = \"xyz\"",
+                "[desk] callback_key is 'xyz': write one key",
+            ),
+            ("callback_key = \"a\"", "[desk] callback_key is 'a'"),
+        ] {
+            check(&format!("[desk]\n{line}"), &format!("a.toml:2: {says}"));
+        }
+        fine("[desk]\ncallback_key = \"\"\nring_s = 60\nring_total_s = 60\nqueue_callers = 0");
+    }
+
+    #[test]
+    fn a_word_that_is_none_is_told_with_its_key() {
+        check(
+            "[desk]\nqueue_over = \"voicemial\"",
+            "a.toml:2: [desk] queue_over cannot be 'voicemial': write one of: voicemail, callback",
+        );
+        check("[desk]\nrealm = \"a b\"", "a.toml:2: [desk] realm must be");
+    }
+
+    #[test]
+    fn servers_have_what_they_ask_for_and_no_more() {
+        let server = |lines: &str| format!("[[desk.ice]]\nurl = {lines}");
+        fine(&server("\"stun:turn.example:3478\""));
+        fine(&server("\"turn:turn.example:3478\"\nsecret_file = \"s\""));
+        check(
+            &server("\"stun:turn.example:3478\"\nsecret_file = \"s\""),
+            "a.toml:2: 'stun:turn.example:3478' is a STUN server",
+        );
+        check(
+            &server("\"turn:turn.example:3478\"\nuser = \"u\"\nsecret_file = \"s\""),
+            "a.toml:2: 'turn:turn.example:3478' has one of user and password_file",
+        );
+        check(
+            &server("\"turn:turn.example:3478\""),
+            "a.toml:2: 'turn:turn.example:3478' needs either",
+        );
     }
 }

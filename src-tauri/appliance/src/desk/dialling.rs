@@ -93,7 +93,10 @@ pub(crate) enum Dialled {
 /// What is needed to place calls outside, and what was placed.
 pub(crate) struct Dialling {
     numbering: Numbering,
+    /// The ways out, best first.
     trunks: Vec<String>,
+    /// Every other trunk that calls could leave by: ways out in an emergency.
+    others: Vec<String>,
     rights: HashMap<String, Rights>,
     ledgers: HashMap<String, Ledger>,
 }
@@ -101,9 +104,13 @@ pub(crate) struct Dialling {
 impl Dialling {
     pub(crate) fn new(config: &Config) -> Self {
         let o = &config.outbound;
+        let trunks: Vec<String> = o.trunks.iter().map(|t| t.get_ref().clone()).collect();
+        let dialled = config.sip.trunk.iter().filter(|t| t.can_be_dialled());
+        let others = dialled.map(|t| t.name.clone()).filter(|t| !trunks.contains(t));
         Self {
             numbering: o.numbering(),
-            trunks: o.trunks.iter().map(|t| t.get_ref().clone()).collect(),
+            others: others.collect(),
+            trunks,
             rights: o
                 .class
                 .iter()
@@ -173,11 +180,11 @@ impl Dialling {
     }
 
     /// The trunks in the order in which they are tried: those that are up, then the others; what is down for the moment may
-    /// be back before it is tried.
-    fn trunks(&self, sip: &Sip) -> Vec<String> {
-        let states = sip.trunk_states();
-        let up = |t: &String| states.iter().any(|(n, s)| n == t && *s == TrunkState::Up);
-        let (mut up, down): (Vec<_>, Vec<_>) = self.trunks.iter().cloned().partition(up);
+    /// be back before it is tried. In an emergency every trunk there is serves, whatever it is there for.
+    fn ways(&self, emergency: bool, is_up: impl Fn(&str) -> bool) -> Vec<String> {
+        let others = self.others.iter().filter(|_| emergency);
+        let all = self.trunks.iter().chain(others).cloned();
+        let (mut up, down): (Vec<_>, Vec<_>) = all.partition(|t| is_up(t));
         up.extend(down);
         up
     }
@@ -256,7 +263,9 @@ impl Desk {
             .permit(&who, class.as_deref(), dialled, now, open)
             .map_err(NotOutside::Refused);
         let outside = permit.and_then(|permit| {
-            let trunks = dialling.trunks(sip);
+            let states = sip.trunk_states();
+            let is_up = |t: &str| states.iter().any(|(n, s)| n == t && *s == TrunkState::Up);
+            let trunks = dialling.ways(permit.number.kind == NumberKind::Emergency, is_up);
             if trunks.is_empty() {
                 return Err(NotOutside::NoTrunk);
             }
@@ -333,7 +342,9 @@ impl UserFacing for NotOutside {
     fn hint(&self) -> String {
         match self {
             Self::Refused(e) => e.hint(),
-            Self::NoTrunk => "Name a trunk in [outbound] of the configuration.".into(),
+            Self::NoTrunk => {
+                "Add a [[sip.trunk]] that registers or has a target, and name it in [outbound] trunks.".into()
+            }
         }
     }
 }
@@ -365,6 +376,26 @@ mod tests {
         assert_eq!(may(Some("other"), "01632 960001"), Err(Refusal::Destination));
         assert_eq!(may(None, "01632 960001"), Err(Refusal::Destination));
         assert_eq!(may(None, "999"), Ok(0));
+    }
+
+    #[test]
+    fn an_emergency_leaves_by_whatever_trunk_there_is() {
+        let of = |text: &str| Dialling::new(&Config::parse(text, Path::new("a.toml")).unwrap());
+        let never = |_: &str| false;
+        // Nothing but callers was thought of: a trunk, and no way out.
+        let callers = of("[[sip.trunk]]\nname = \"a\"\naddresses = [\"192.0.2.1\"]");
+        assert!(callers.ways(false, never).is_empty());
+        assert_eq!(callers.ways(true, never), ["a"]);
+        // Where calls cannot be sent to is no way out.
+        let networks = of("[[sip.trunk]]\nname = \"a\"\naddresses = [\"192.0.2.0/24\"]");
+        assert!(networks.ways(true, never).is_empty());
+        let two = "[[sip.trunk]]\nname = \"a\"\naddresses = [\"192.0.2.1\"]\n[[sip.trunk]]\nname = \"b\"\n\
+            addresses = [\"192.0.2.0/24\"]\ntarget = \"192.0.2.2\"\n[outbound]\ntrunks = [\"b\"]";
+        let two = of(two);
+        assert_eq!(two.ways(false, never), ["b"]);
+        assert_eq!(two.ways(true, never), ["b", "a"]);
+        // Nobody in danger waits for one that is down while another is up.
+        assert_eq!(two.ways(true, |t| t == "a"), ["a", "b"]);
     }
 
     #[test]

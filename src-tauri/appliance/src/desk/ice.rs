@@ -1,7 +1,7 @@
 //! STUN and TURN servers: what browsers are told of them, and what our own side uses.
 
 use crate::config::{DeskSection, Ice};
-use crate::convert::password;
+use crate::convert::secret;
 use crate::start::StartError;
 use anteroom_media::turn_pass;
 use anteroom_sip::Secret;
@@ -32,8 +32,10 @@ impl IceServers {
             // The file was checked.
             let (_, address) = ice.read().unwrap_or((false, ""));
             let key = match (&ice.user, &ice.password_file, &ice.secret_file) {
-                (_, _, Some(file)) => Key::Secret(password(file)?),
-                (Some(user), Some(file), None) => Key::Password(user.clone(), password(file)?),
+                (_, _, Some(file)) => Key::Secret(secret(file, "secret_file in [[desk.ice]]")?),
+                (Some(user), Some(file), None) => {
+                    Key::Password(user.clone(), secret(file, "password_file in [[desk.ice]]")?)
+                }
                 _ => Key::None,
             };
             Ok::<_, StartError>(Server {

@@ -57,6 +57,15 @@ impl Switch {
     }
 }
 
+impl Switch {
+    /// Keeps it, and in the audit chain who changed it. Blocks until it is on the disk.
+    pub(crate) fn keep(&self, store: &Store) -> Result<(), StoreError> {
+        // Three plain fields: there is nothing in it that could not be written.
+        let text = serde_json::to_string(self).unwrap_or_default();
+        store.set_setting(SWITCH, Some(&text), self.by.as_deref().unwrap_or("desk"))
+    }
+}
+
 /// What all calls share of the desk.
 pub(crate) struct Desk {
     pub(crate) people: Mutex<People>,
@@ -152,11 +161,7 @@ impl Desk {
         std::thread::spawn(move || {
             let _turn = crate::engine::lock(&turn);
             let switch = stands.borrow().clone();
-            let Ok(text) = serde_json::to_string(&switch) else {
-                return;
-            };
-            let actor = switch.by.as_deref().unwrap_or("desk");
-            if let Err(e) = store.set_setting(SWITCH, Some(&text), actor) {
+            if let Err(e) = switch.keep(&store) {
                 tracing::error!(error = %anteroom_types::error::chain(&e), "how automation is switched could not be kept; a restart would not know it");
             }
         });

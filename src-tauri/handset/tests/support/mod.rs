@@ -121,7 +121,7 @@ impl Desk {
         sound.say("desk_mic", &tone(HUM_HZ));
         let first = 9_000 + (std::process::id() % 90) * 8;
         let config = format!(
-            "[sip]\nlisten = [\"udp:127.0.0.1:0\"]\nallow_direct = true\n[media]\nports = \"{first}-{}\"\n\
+            "[sip]\nlisten = [\"udp:127.0.0.1:0\"]\nallow_direct = true\ncalls_max = 20\n[media]\nports = \"{first}-{}\"\n\
              [web]\nlisten = \"127.0.0.1:0\"\n",
             first + 200
         );

@@ -25,10 +25,17 @@ const NO_STREAM_PEERS_MAX: usize = 256;
 /// Headers the application may add to one call.
 const EXTRA_HEADERS_MAX: usize = 8;
 
-/// A user part made of what needs no escaping; nothing when there is something else in it.
-fn safe_user(u: &str) -> Option<&str> {
+/// Whether that can be the user part of an address: who sends a call, or whom it is for. It is made of what needs no
+/// escaping.
+#[must_use]
+pub fn is_user(u: &str) -> bool {
     let ok = |b: u8| b.is_ascii_alphanumeric() || b"-_.!~*'()&=+$,;?/#%".contains(&b);
-    (!u.is_empty() && u.len() <= 128 && u.bytes().all(ok)).then_some(u)
+    !u.is_empty() && u.len() <= 128 && u.bytes().all(ok)
+}
+
+/// A user part; nothing when there is something else in it.
+fn safe_user(u: &str) -> Option<&str> {
+    is_user(u).then_some(u)
 }
 
 /// A display name as a quoted string, without control characters.

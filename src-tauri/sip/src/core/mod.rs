@@ -13,6 +13,8 @@ mod timers;
 mod transact;
 mod transfer;
 
+pub use dial::is_user;
+
 pub(crate) use timers::{ContactTimer, LegTimer, TimerKey, TrunkTimer};
 
 use crate::config::SipConfig;

@@ -70,13 +70,30 @@ pub struct Sip {
 }
 
 impl Sip {
+    /// Whether it would start with these settings, as far as can be told without opening a socket: what they say, and the
+    /// TLS files they name.
+    ///
+    /// # Errors
+    /// As [`Sip::start`].
+    pub fn check(cfg: &SipConfig) -> Result<(), SipStartError> {
+        Self::ready(cfg).map(drop)
+    }
+
+    fn ready(cfg: &SipConfig) -> Result<Tls, SipStartError> {
+        check::check(cfg)?;
+        let tls = Tls::load(cfg)?;
+        if cfg.listen.iter().any(|l| l.transport == Transport::Tls) && !tls.can_accept() {
+            return Err(SipStartError::TlsMissing);
+        }
+        Ok(tls)
+    }
+
     /// Opens the sockets and starts. Events go to `events`; see the crate for what happens when it is full.
     ///
     /// # Errors
     /// When a setting contradicts itself, a file cannot be used, or an address cannot be listened on.
     pub async fn start(cfg: SipConfig, events: mpsc::Sender<SipEvent>) -> Result<Self, SipStartError> {
-        check::check(&cfg)?;
-        let tls = Tls::load(&cfg)?;
+        let tls = Self::ready(&cfg)?;
         let mut bound = Vec::new();
         let mut listeners = Vec::new();
         for l in &cfg.listen {
@@ -96,9 +113,6 @@ impl Sip {
                     udp: Some(Arc::new(socket)),
                 });
             } else {
-                if l.transport == Transport::Tls && !tls.can_accept() {
-                    return Err(SipStartError::TlsMissing);
-                }
                 let listener = TcpListener::bind(l.addr).await.map_err(failed)?;
                 let addr = listener.local_addr().map_err(failed)?;
                 listeners.push((listener, bound.len()));
