@@ -60,7 +60,8 @@ fn an_invite_without_an_offer_is_answered_with_one_and_the_caller_is_heard() {
 #[test]
 fn a_call_survives_its_hold_and_goes_on_afterwards() {
     let dir = tempfile::tempdir().unwrap();
-    // Silence on the wire ends a call after four seconds; while it is held for five it must not.
+    // Silence on the wire ends a call after four seconds, and a caller's after half a minute; while it is held for 48
+    // seconds neither must.
     let a = appliance(dir.path(), "silence_timeout_ms = 4000");
     Sipp::start(dir.path(), "hold", a.sip, QUESTION, &["-m", "1"]).succeeds();
     let call = a.until_call("+441632960202", "the call has ended", |c| c.has("ended"));
@@ -71,6 +72,22 @@ fn a_call_survives_its_hold_and_goes_on_afterwards() {
     let resumed = call.position(|k| k["type"] == "hold" && k["held"] == false);
     let answered = call.position(|k| k["entry"]["id"] == "opening-hours" && k["type"] == "said");
     assert!(resumed < answered, "{}", call.story());
+    // What was said before the hold may be understood after it began. Of what was played into it nothing is, although
+    // it was words.
+    let began = call.position(|k| k["type"] == "hold" && k["held"] == true);
+    let all = call.0["events"].as_array().unwrap();
+    let during = &all[began.unwrap()..resumed.unwrap()];
+    let heard = during.iter().filter(|e| e["kind"]["type"] == "heard").count();
+    assert!(heard <= 1, "{}", call.story());
+    // Nothing was said into it, and what waits is not a row of reminders.
+    let said = |e: &&serde_json::Value| e["kind"]["type"] == "said";
+    assert_eq!(during.iter().filter(said).count(), 0, "{}", call.story());
+    let sorry = |e: &serde_json::Value| {
+        e["kind"]["text"]
+            .as_str()
+            .is_some_and(|t| t.contains("I did not hear"))
+    };
+    assert!(!all.iter().any(sorry), "{}", call.story());
     a.stop();
 }
 

@@ -131,6 +131,12 @@ impl InboundCall {
         matches!(self.state, State::Up { .. })
     }
 
+    /// Whether the far end holds us: it does not hear us, and what it sends is at best music.
+    #[must_use]
+    pub const fn is_held(&self) -> bool {
+        matches!(self.state, State::Up { held: true, .. })
+    }
+
     /// When [`Input::Tick`] is due at the latest.
     #[must_use]
     pub const fn next_timeout(&self) -> Option<Mono> {
@@ -359,6 +365,26 @@ mod tests {
                 Finish(EndReason::Failed),
             ],
         );
+    }
+
+    #[test]
+    fn it_is_held_from_hold_to_resume_and_not_when_it_is_over() {
+        let mut call = InboundCall::new(InboundLimits::default());
+        let mut held = Vec::new();
+        for input in [
+            Input::Offered,
+            Input::MediaReady,
+            Input::Established,
+            Input::Held(true),
+            Input::MediaTimeout,
+            Input::Held(false),
+            Input::Held(true),
+            Input::Remote(RemoteEnd::HungUp),
+        ] {
+            let _ = call.handle(Mono(0), input);
+            held.push(call.is_held());
+        }
+        assert_eq!(held, [false, false, false, true, true, false, true, false]);
     }
 
     #[test]

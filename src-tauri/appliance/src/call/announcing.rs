@@ -5,7 +5,7 @@ use super::people::Voiced;
 use super::placing::is_told;
 use anteroom_call::desk::DeskInput;
 use anteroom_call::scene::{Announcement, Greeting, PlayNo, Source};
-use anteroom_media::music;
+use anteroom_media::{MediaHandle, music};
 use anteroom_reception::policy::Script;
 use anteroom_types::{LegId, Pii, Purpose, RATE_HZ};
 use std::sync::Arc;
@@ -48,6 +48,13 @@ impl Call {
     }
 
     fn announce(&mut self, leg: LegId, play: PlayNo, what: Announcement) {
+        // A place that nobody hears of is out of date by the time they do, and the next would wait behind it.
+        let deaf = self.handle_of(leg).is_some_and(MediaHandle::is_held);
+        if deaf && matches!(what, Announcement::QueuePosition { .. }) {
+            let audio = None;
+            self.voices.spawn(async move { Voiced { leg, play, audio } });
+            return;
+        }
         let words = match what {
             Announcement::Brief { asks } => (None, self.briefing(leg, asks)),
             _ => self.words_of(what),

@@ -61,10 +61,11 @@ impl Call {
     }
 
     /// Whether what the caller says may be recognised: they talk to the receptionist, know that it is written down, or leave
-    /// a message. With the receptionist off nobody has told them, and their words are for people alone.
+    /// a message. With the receptionist off nobody has told them, and their words are for people alone. Of a caller who holds
+    /// us it is music.
     fn may_listen(&self) -> bool {
         let receptionist = self.conversation.as_ref().is_some_and(|c| !c.is_over());
-        receptionist || self.notice_heard || self.message
+        !self.machine.is_held() && (receptionist || self.notice_heard || self.message)
     }
 
     pub(super) async fn play_started(&mut self, say: SayId, at: Mono) {

@@ -7,6 +7,7 @@ use anteroom_call::leg::LegEnd;
 use anteroom_call::{Effect, Input, RemoteEnd};
 use anteroom_media::MediaHandle;
 use anteroom_reception::conversation::ConvEvent;
+use anteroom_reception::turn::TurnEvent;
 use anteroom_sip::{EndWhy, SipCommandError, SipEvent};
 use anteroom_speech::recogniser::Rung;
 use anteroom_types::{EventKind, LegId};
@@ -165,6 +166,9 @@ impl Call {
             Effect::TellHeld(held) => {
                 self.story.tell(EventKind::Hold { held }).await;
                 self.desk(DeskInput::LegHeld { leg: self.leg, held }).await;
+                // The turn taker first: what is said to a caller who is back finds it counting again.
+                self.turn_event(TurnEvent::Held(held)).await;
+                self.converse(ConvEvent::Held(held)).await;
             }
             Effect::TellCallerGone => {
                 // The desk first: of the two only one makes the task.

@@ -130,6 +130,10 @@ impl Conversation {
 
     /// The caller was expected to speak and did not.
     pub(super) fn nothing_heard(&mut self) {
+        // They were not there to speak.
+        if self.hold.is_some() {
+            return;
+        }
         let max = self.policy.limits.nothing_heard_max;
         self.silences = self.silences.saturating_add(1);
         match std::mem::replace(&mut self.state, State::Open(Asked::Nothing)) {
@@ -245,13 +249,19 @@ impl Conversation {
         }
     }
 
-    fn silent_after_help(&mut self) {
+    /// Whoever was helped and says no more may want something else.
+    pub(super) fn anything_else(&mut self) {
         self.round.clear();
+        self.say(None, Script::AnythingElse, &[]);
+        self.expect(Expectation::Question);
+        self.state = State::Open(Asked::AnythingElse);
+    }
+
+    fn silent_after_help(&mut self) {
         if self.silences == 1 {
-            self.say(None, Script::AnythingElse, &[]);
-            self.expect(Expectation::Question);
-            self.state = State::Open(Asked::AnythingElse);
+            self.anything_else();
         } else {
+            self.round.clear();
             self.record(NO_TURN, Decision::Goodbye, Why::nothing());
             self.close(None, Script::Goodbye);
         }

@@ -13,12 +13,14 @@
 //!   is disclosed: no record is read.
 //! * What a caller needs and does not get becomes exactly one task, also when they hang up in the middle.
 //! * Recording begins only after the consent notice was heard to its end.
+//! * A caller who holds us is not sent away for their silence: what counts it rests until they are back.
 //! * After [`ConvEffect::Hangup`], or once the caller is gone and the open need is a task, there are no effects.
 
 mod answering;
 mod collecting;
 mod ending;
 mod hearing;
+mod holding;
 mod keypad;
 mod state;
 #[cfg(test)]
@@ -37,6 +39,7 @@ use crate::search::{Calibration, Candidate, Choice, choose};
 use crate::turn::Expectation;
 use anteroom_types::event::{DecisionRecord, EntryRef};
 use anteroom_types::{Decision, GateClass, Mono, Pii, Purpose, SayId, TurnId};
+use holding::Hold;
 use jiff::civil::DateTime;
 use state::{Asked, Notice, Spoken, State};
 use std::collections::VecDeque;
@@ -91,6 +94,10 @@ pub struct Conversation {
     state: State,
     notice: Notice,
     says: u32,
+    /// The last thing said, until it was heard to its end or dropped: before that something is still being said.
+    unsaid: Option<SayId>,
+    /// While the caller holds us.
+    hold: Option<Hold>,
     turns: VecDeque<TurnId>,
     /// What was said since the caller last spoke.
     round: Vec<Spoken>,
@@ -134,6 +141,8 @@ impl Conversation {
             state: State::Fresh,
             notice: Notice::Due,
             says: 0,
+            unsaid: None,
+            hold: None,
             turns: VecDeque::with_capacity(TURNS_REMEMBERED),
             round: Vec::new(),
             silences: 0,
@@ -173,6 +182,8 @@ impl Conversation {
         match &self.state {
             State::Looking { since, .. } => Some(since.plus_ms(l.lookup_ms_max)),
             State::HandingOver { since, .. } => Some(since.plus_ms(self.handover_ms_max)),
+            // What is said stands still, and no key is pressed.
+            State::Closing { .. } | State::Collecting(_) if self.hold.is_some() => None,
             State::Closing { since, .. } => Some(since.plus_ms(l.goodbye_ms_max)),
             State::Collecting(c) => c.keyed.map(|k| k.plus_ms(l.keypad_pause_ms)),
             State::Fresh | State::Open(_) | State::Over => None,
@@ -216,8 +227,15 @@ impl Conversation {
             ConvEvent::Dtmf { digit } => self.key(digit),
             ConvEvent::SayDone { say } => self.say_done(say),
             ConvEvent::SayDropped { say } => self.say_dropped(say),
-            ConvEvent::RecogniserDown => self.recogniser_down(),
-            ConvEvent::RecogniserBack => self.no_speech = false,
+            ConvEvent::Held(held) => self.held(held),
+            ConvEvent::RecogniserDown => match &mut self.hold {
+                Some(hold) => hold.recogniser_down = true,
+                None => self.recogniser_down(),
+            },
+            ConvEvent::RecogniserBack => {
+                self.no_speech = false;
+                self.hold = self.hold.map(|_| Hold::default());
+            }
             ConvEvent::CallerGone => self.caller_gone(),
             ConvEvent::HandoverFailed => self.handover_failed(),
             ConvEvent::HandedOver => self.state = State::Over,
@@ -261,6 +279,7 @@ impl Conversation {
     }
 
     fn say_done(&mut self, say: SayId) {
+        self.unsaid = self.unsaid.filter(|last| *last != say);
         if self.notice == Notice::Saying(say) {
             self.notice = Notice::Settled;
             self.out.push(ConvEffect::StartRecording {
@@ -274,6 +293,7 @@ impl Conversation {
     }
 
     fn say_dropped(&mut self, dropped_say: SayId) {
+        self.unsaid = self.unsaid.filter(|last| *last != dropped_say);
         if self.notice == Notice::Saying(dropped_say) {
             // In an emergency the notice is not said again; then nothing is recorded.
             if self.alarmed.is_some() {
@@ -334,6 +354,7 @@ impl Conversation {
     fn utter(&mut self, turn: Option<TurnId>, spoken: Spoken) -> SayId {
         self.says = self.says.saturating_add(1);
         let say = SayId(self.says);
+        self.unsaid = Some(say);
         self.out.push(ConvEffect::Say {
             say,
             turn,

@@ -52,6 +52,8 @@ pub enum ConvEvent {
         /// Which.
         say: SayId,
     },
+    /// The caller holds us, or takes us off hold.
+    Held(bool),
     /// No recogniser is left.
     RecogniserDown,
     /// There is a recogniser again.

@@ -68,6 +68,8 @@ impl TurnTaker {
     pub(super) fn playback_deadlines(&mut self, out: &mut Vec<TurnEffect>) {
         match self.playback {
             Playback::Silent => {}
+            // It stands still, and is not late for it.
+            Playback::Playing { .. } if self.held => {}
             Playback::Playing { since, .. } => {
                 if self.now.ms_since(since) >= self.cfg.playback_ms_max {
                     self.playback = Playback::Silent;

@@ -31,6 +31,8 @@ pub struct TurnTaker {
     /// The last time either side did anything.
     pub(super) quiet_since: Mono,
     pub(super) silences: u32,
+    /// Whether the caller holds us.
+    pub(super) held: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -125,6 +127,7 @@ impl TurnTaker {
             segments: 0,
             quiet_since: Mono::default(),
             silences: 0,
+            held: false,
         }
     }
 
@@ -176,6 +179,7 @@ impl TurnTaker {
                 self.silences = 0;
                 self.drop_if_interruptible(out);
             }
+            TurnEvent::Held(held) => self.hold(held),
             TurnEvent::Tick => {
                 self.media = self.media.max(minus_ms(self.now, self.cfg.frames_late_ms));
             }
@@ -205,10 +209,11 @@ impl TurnTaker {
         }
         match self.playback {
             Playback::Silent => {
-                if matches!(self.speech, Speech::Quiet) && self.pending.is_empty() {
+                if self.our_turn() {
                     due(self.quiet_since.plus_ms(self.no_speech_ms()));
                 }
             }
+            Playback::Playing { .. } if self.held => {}
             Playback::Playing { since, .. } => due(since.plus_ms(c.playback_ms_max)),
             Playback::Paused { since, peeked, .. } => {
                 if !peeked {
@@ -221,6 +226,19 @@ impl TurnTaker {
             due(p.since.plus_ms(c.no_transcript_watchdog_ms));
         }
         first
+    }
+
+    /// Silence and playback are counted anew when the caller is back.
+    fn hold(&mut self, held: bool) {
+        if std::mem::replace(&mut self.held, held) && !held {
+            self.quiet_since = self.now;
+            self.silences = 0;
+            match &mut self.playback {
+                Playback::Silent => {}
+                Playback::Playing { since, .. } => *since = self.now,
+                Playback::Paused { began, since, .. } => *began = *since,
+            }
+        }
     }
 
     fn no_speech_ms(&self) -> u64 {
@@ -417,9 +435,10 @@ impl TurnTaker {
         }
     }
 
-    /// Whether nobody speaks and no words are awaited.
+    /// Whether nobody speaks and no words are awaited, of a caller who is there.
     fn our_turn(&self) -> bool {
-        matches!(self.playback, Playback::Silent)
+        !self.held
+            && matches!(self.playback, Playback::Silent)
             && matches!(self.speech, Speech::Quiet)
             && self.pending.is_empty()
     }
@@ -475,10 +494,7 @@ impl TurnTaker {
             });
             self.not_recognised(out);
         }
-        let idle = matches!(self.playback, Playback::Silent)
-            && matches!(self.speech, Speech::Quiet)
-            && self.pending.is_empty();
-        if idle && self.now.ms_since(self.quiet_since) >= self.no_speech_ms() {
+        if self.our_turn() && self.now.ms_since(self.quiet_since) >= self.no_speech_ms() {
             self.nothing_heard(out);
         }
     }

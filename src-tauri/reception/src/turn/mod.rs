@@ -13,6 +13,8 @@
 //!   [`TurnConfig::verdict_ms`]: words drop the playback, a cough or nothing resumes it.
 //! * A word too short for the detector ("yes") is still decoded when a yes or a no is expected.
 //! * Whatever came before, ticks alone lead to an effect within [`TurnConfig::effect_ms_max`]: the line cannot go mute.
+//! * While the caller holds us ([`TurnEvent::Held`]) they hear nothing and are not expected to speak: their silence is
+//!   not counted, and what is played stands still without being given up. What they said before is still a turn.
 
 mod barge_in;
 mod config;
@@ -74,6 +76,8 @@ pub enum TurnEvent {
     Expect(Expectation),
     /// A key was pressed. It cuts short what is being said, and counts as being heard.
     Dtmf,
+    /// The caller holds us, or takes us off hold. Meanwhile feed frames of silence: what comes is their exchange's music.
+    Held(bool),
     /// The clock moved. Frames may have stopped.
     Tick,
 }

@@ -370,6 +370,48 @@ fn silence_is_answered_again_and_again() {
 }
 
 #[test]
+fn who_holds_us_is_not_expected_to_speak() {
+    let mut line = Line::new();
+    line.ticks(7_500);
+    assert!(line.did(&TurnEffect::NothingHeard { count: 1 }));
+    // What they said before is a turn; the silence after it is nobody's.
+    line.speech(900);
+    line.give(TurnEvent::Held(true));
+    line.silence(800);
+    let segment = line.last_turn().expect("the turn ended").0;
+    line.give(TurnEvent::FinalText {
+        segment,
+        text: "".into(),
+    });
+    let before = line.all.len();
+    line.silence(600_000).ticks(600_000);
+    assert_eq!(line.all[before..], []);
+    assert_eq!(line.taker.next_timeout(), None);
+    line.give(TurnEvent::Held(false));
+    line.ticks(6_900);
+    assert_eq!(line.all[before..], [], "the clock starts anew");
+    line.ticks(200);
+    let (_, last) = line.all.last().unwrap();
+    assert_eq!(*last, TurnEffect::NothingHeard { count: 1 });
+}
+
+#[test]
+fn what_stands_still_on_hold_is_not_given_up() {
+    let mut line = Line::new();
+    line.play().silence(500);
+    line.give(TurnEvent::Held(true));
+    line.ticks(3_600_000);
+    line.give(TurnEvent::Held(false));
+    line.ticks(200_000);
+    assert_eq!(line.all, []);
+    // Said over it at the last moment: the verdict does not wait for the caller.
+    line.speech(160);
+    line.give(TurnEvent::Held(true));
+    line.silence(700);
+    assert!(line.did(&TurnEffect::ResumePlayback));
+}
+
+#[test]
 fn a_recogniser_that_never_answers_does_not_mute_the_line() {
     let mut line = Line::new();
     line.speech(900).silence(800);
@@ -481,6 +523,7 @@ fn from_any_state_ticks_lead_to_an_effect() {
         for _ in 0..rng.below(60) {
             random_step(&mut line, &mut rng);
         }
+        line.give(TurnEvent::Held(false));
         for _ in 0..3 {
             let from = line.now;
             let before = line.all.len();
@@ -499,7 +542,8 @@ fn from_any_state_ticks_lead_to_an_effect() {
 fn random_step(line: &mut Line, rng: &mut crate::tests_rng::Rng) {
     let segment = SegmentId(u32::try_from(rng.below(6)).unwrap());
     let text: anteroom_types::Pii<String> = ["", "Yes.", "mhm", "Is there parking?"][rng.index(4)].into();
-    match rng.below(12) {
+    match rng.below(13) {
+        12 => drop(line.give(TurnEvent::Held(rng.below(2) == 0))),
         0 | 1 => drop(line.speech(rng.below(900))),
         2 => drop(line.frames(rng.below(900), 0.42)),
         3 | 4 => drop(line.silence(rng.below(1_500))),

@@ -632,3 +632,140 @@ fn the_demonstration_calls_come_to_their_end() {
         &["task appointment"],
     );
 }
+
+/// Minutes on hold in which the turn taker and the clock say whatever they like.
+#[track_caller]
+fn held_for_ten_minutes(call: &mut Call) {
+    assert!(call.give(ConvEvent::Held(true)).is_empty());
+    for _ in 0..60 {
+        call.now = call.now.plus_ms(10_000);
+        assert!(call.give(ConvEvent::NothingHeard).is_empty());
+        assert!(call.give(ConvEvent::Tick).is_empty());
+    }
+}
+
+/// Everything that was to be said has been heard.
+fn hears_it_out(call: &mut Call) {
+    for say in 1..=call.talk.says {
+        call.give(ConvEvent::SayDone { say: SayId(say) });
+    }
+}
+
+#[test]
+fn who_comes_back_from_hold_is_asked_once_more_and_given_time_again() {
+    let mut call = Call::new();
+    assert_eq!(call.give(ConvEvent::NothingHeard)[0], "say nothing_heard");
+    hears_it_out(&mut call);
+    for _ in 0..3 {
+        held_for_ten_minutes(&mut call);
+        assert_eq!(call.give(ConvEvent::Held(false)), ["say nothing_heard"]);
+        assert!(call.give(ConvEvent::Held(false)).is_empty(), "once");
+        hears_it_out(&mut call);
+    }
+    let silent = call.give(ConvEvent::NothingHeard);
+    assert_eq!(
+        silent,
+        ["say nothing_heard", "expect question"],
+        "as the first time"
+    );
+    let mut call = Call::new();
+    call.hears("Is there parking?");
+    hears_it_out(&mut call);
+    held_for_ten_minutes(&mut call);
+    let back = call.give(ConvEvent::Held(false));
+    assert_eq!(
+        back,
+        ["say anything_else", "expect question"],
+        "the answer was heard"
+    );
+    let mut call = Call::with_number();
+    call.hears("I'd like to book an appointment");
+    hears_it_out(&mut call);
+    held_for_ten_minutes(&mut call);
+    assert_eq!(
+        call.give(ConvEvent::Held(false)),
+        ["say ask_name"],
+        "not what led to it"
+    );
+}
+
+#[test]
+fn what_a_caller_has_not_heard_is_not_said_twice_after_a_hold() {
+    let mut call = Call::at(MONDAY_NOON, None);
+    held_for_ten_minutes(&mut call);
+    assert!(
+        call.give(ConvEvent::Held(false)).is_empty(),
+        "the greeting goes on"
+    );
+    // Said before the hold and understood after it began: the answer waits for them.
+    hears_it_out(&mut call);
+    call.give(ConvEvent::Held(true));
+    assert!(
+        call.hears("Is there parking?")
+            .contains(&"say entry parking".to_owned())
+    );
+    held_for_ten_minutes(&mut call);
+    assert!(call.give(ConvEvent::Held(false)).is_empty());
+    // The goodbye of ours that they did not hear is not the end of the call before they have.
+    hears_it_out(&mut call);
+    assert_eq!(
+        call.hears("No, that's all."),
+        ["goodbye", "say goodbye", "expect question"]
+    );
+    held_for_ten_minutes(&mut call);
+    assert!(call.give(ConvEvent::Held(false)).is_empty());
+    call.now = call.now.plus_ms(1_000);
+    assert!(call.give(ConvEvent::Tick).is_empty());
+    let say = SayId(call.talk.says);
+    assert_eq!(call.give(ConvEvent::SayDone { say }), ["hang up"]);
+}
+
+#[test]
+fn danger_is_heard_of_on_hold_and_said_again_after_it() {
+    let mut call = Call::new();
+    call.give(ConvEvent::Held(true));
+    let done = call.hears("Please help, my father has chest pain.");
+    assert!(done.contains(&"ring desk".to_owned()), "{done:?}");
+    hears_it_out(&mut call);
+    held_for_ten_minutes(&mut call);
+    let back = call.give(ConvEvent::Held(false));
+    let said = done.iter().filter(|l| l.starts_with("say emergency")).count();
+    assert!(said > 1 && back == vec!["say emergency"; said], "{back:?}");
+}
+
+#[test]
+fn keys_before_a_hold_wait_for_more_after_it() {
+    let mut call = Call::new();
+    call.give(ConvEvent::RecogniserDown);
+    call.keys("2");
+    hears_it_out(&mut call);
+    assert!(call.keys("07700900").is_empty());
+    held_for_ten_minutes(&mut call);
+    assert!(call.give(ConvEvent::Held(false)).is_empty());
+    call.now = call.now.plus_ms(500);
+    assert!(call.give(ConvEvent::Tick).is_empty());
+    let whole = call.keys("142#");
+    assert_eq!(whole, ["say read_back privately", "expect yesno"]);
+}
+
+#[test]
+fn a_recogniser_that_is_lost_on_hold_is_told_of_after_it() {
+    let mut call = Call::new();
+    call.give(ConvEvent::Held(true));
+    for _ in 0..3 {
+        assert!(call.give(ConvEvent::RecogniserDown).is_empty());
+        assert!(call.give(ConvEvent::RecogniserBack).is_empty());
+    }
+    assert_eq!(
+        call.give(ConvEvent::Held(false)),
+        ["say how_can_i_help"],
+        "it is back"
+    );
+    hears_it_out(&mut call);
+    call.give(ConvEvent::Held(true));
+    call.give(ConvEvent::RecogniserDown);
+    assert_eq!(
+        call.give(ConvEvent::Held(false)),
+        ["say keypad_only", "say keypad_menu", "expect keypad"]
+    );
+}

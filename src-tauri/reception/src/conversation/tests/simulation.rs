@@ -63,6 +63,8 @@ struct Engine {
     last_sign: Mono,
     silences: u32,
     unrecognised: u32,
+    /// The caller holds us: nothing is played.
+    held: bool,
 }
 
 impl Engine {
@@ -87,6 +89,7 @@ impl Engine {
             decoding: Vec::new(),
             silences: 0,
             unrecognised: 0,
+            held: false,
         };
         engine.give(ConvEvent::Started);
         engine
@@ -124,6 +127,7 @@ impl Engine {
 
     fn play(&mut self) {
         if self.playing.is_none()
+            && !self.held
             && let Some((_, interruptible)) = self.queue.first().copied()
         {
             self.playing = Some(self.call.now);
@@ -173,6 +177,7 @@ impl Engine {
             }
             self.call.now = next;
             if let Some(since) = self.playing
+                && !self.held
                 && self.call.now.ms_since(since) >= 3_000
             {
                 self.playing = None;
@@ -192,10 +197,43 @@ impl Engine {
             self.turn_event(TurnEvent::Tick);
             self.give(ConvEvent::Tick);
             assert!(
-                self.call.talk.is_over() || self.call.now.ms_since(self.last_sign) < MUTE_MS,
+                self.held || self.call.talk.is_over() || self.call.now.ms_since(self.last_sign) < MUTE_MS,
                 "the line is mute"
             );
         }
+    }
+
+    fn hold(&mut self, held: bool) {
+        // Whatever is due by now has nothing to do with the hold.
+        self.turn_event(TurnEvent::Tick);
+        self.give(ConvEvent::Tick);
+        let waiting = self.queue.len();
+        if std::mem::replace(&mut self.held, held) == held {
+            return;
+        }
+        // What was being played goes on from where it stood.
+        self.playing = self.playing.map(|_| self.call.now);
+        self.last_sign = self.call.now;
+        self.turn_event(TurnEvent::Held(held));
+        self.give(ConvEvent::Held(held));
+        let more = self.queue.len() - waiting;
+        assert!(
+            held || waiting == 0 || more == 0 || self.call.talk.no_speech,
+            "a repeat of what is still said"
+        );
+        assert!(!held || more == 0, "something is said into a hold");
+    }
+
+    /// The caller holds us for minutes. What was under way comes to its end; then nothing happens any more.
+    fn hold_for_minutes(&mut self, rng: &mut Rng) {
+        self.hold(true);
+        self.pass(60_000, rng.below(2) == 0);
+        let before = self.call.all.len();
+        let over = self.call.talk.is_over();
+        self.pass(600_000, true);
+        let new: Vec<String> = self.call.all[before..].iter().map(line).collect();
+        assert!(over || new.is_empty(), "{new:?}");
+        assert_eq!(self.call.talk.is_over(), over, "hung up on a caller who holds");
     }
 
     /// The caller speaks for `ms`, over whatever is being said, and is silent again.
@@ -273,7 +311,17 @@ impl Engine {
     }
 
     fn step(&mut self, rng: &mut Rng) {
-        match rng.below(16) {
+        // Who holds us is not heard; they come back.
+        if self.held {
+            match rng.below(4) {
+                0 => self.hold_for_minutes(rng),
+                1 => self.give(ConvEvent::NothingHeard),
+                _ => self.hold(false),
+            }
+            return;
+        }
+        match rng.below(17) {
+            16 => self.hold(true),
             0..=3 => self.hear(rng),
             4 | 5 => {
                 let ms = [100, 200, 900, 2_500][rng.index(4)];
@@ -348,6 +396,7 @@ fn run(seed: u64) {
     let ended_by_us = e.call.talk.is_over();
     let before = e.call.all.len();
     if rng.below(3) == 0 {
+        e.hold(false);
         // The caller stays on, silent: the call comes to its end by itself.
         for _ in 0..200 {
             e.pass(5_000, true);
