@@ -6,8 +6,9 @@
 
 mod support;
 
+use anteroom_appliance::DesktopError;
 use anteroom_handset::{CallState, Notice};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use support::baresip::{Baresip, OPUS, PCMU};
 use support::server::{recorded, until_recorded};
 use support::{Desk, HUM_HZ, eventually, purity, until};
@@ -220,6 +221,14 @@ fn the_headset_rings_a_colleague_and_is_told_of_what_cannot_be_reached() {
     phone.hang_up(leg);
     beside.until_it_says("terminated");
     until(&phone, "nothing is left", |v| v.calls.is_empty());
+    // While the machine is being stopped nothing is placed but an emergency; here there is no trunk, and it fails by that.
+    desk.runtime.block_on(desk.engine.drain(Duration::ZERO));
+    assert_eq!(phone.dial("201").unwrap_err(), DesktopError::NotPlaced);
+    phone.dial("999").unwrap();
+    until(&phone, "it came as far as the trunks", |v| {
+        let last = v.notices.last().map(|(_, n)| n.clone());
+        v.calls.is_empty() && last == Some(Notice::Refused { status: 503 })
+    });
     // Whoever leaves is rung no more.
     drop(phone);
     eventually("the device is gone", || {

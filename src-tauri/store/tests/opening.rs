@@ -46,6 +46,31 @@ fn a_wrong_key_is_told_from_a_damaged_database() {
 }
 
 #[test]
+fn whether_it_is_held_is_seen_without_making_or_keeping_anything() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(!anteroom_store::is_held(dir.path()));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    let store = open(dir.path());
+    assert!(anteroom_store::is_held(dir.path()));
+    drop(store);
+    assert!(!anteroom_store::is_held(dir.path()));
+    // Whoever looks while another starts does not keep it from starting.
+    let looking = {
+        let dir = dir.path().to_owned();
+        std::thread::spawn(move || {
+            for _ in 0..300 {
+                let _ = anteroom_store::is_held(&dir);
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        })
+    };
+    for _ in 0..10 {
+        drop(open(dir.path()));
+    }
+    looking.join().unwrap();
+}
+
+#[test]
 fn damage_in_a_later_page_is_found_by_the_check() {
     let dir = tempfile::tempdir().unwrap();
     with_one_call(dir.path());

@@ -95,9 +95,9 @@ impl Trunk {
     /// Whether calls of ours can leave by it: it registers, or is known where they would go.
     #[must_use]
     pub fn can_be_dialled(&self) -> bool {
+        // One host, and not an IPv6 network that happens to be a /32.
         let single = |a: &Spanned<String>| {
-            let a = a.get_ref();
-            !a.contains('/') || a.ends_with("/32") || a.ends_with("/128")
+            network(a.get_ref()).is_ok_and(|(ip, prefix)| prefix == if ip.is_ipv4() { 32 } else { 128 })
         };
         !self.registrar.is_empty() || self.target.is_some() || self.addresses.iter().any(single)
     }
@@ -256,6 +256,8 @@ pub(crate) fn network(s: &str) -> Result<(IpAddr, u8), String> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{check, fine};
+    use crate::config::Config;
+    use std::path::Path;
 
     fn trunk(lines: &str) -> String {
         format!("[[sip.trunk]]\nname = \"a\"\n{lines}")
@@ -325,6 +327,21 @@ mod tests {
             "[[sip.trunk]]\nname = \"inside\"\naddresses = [\"192.0.2.1\"]",
             "a.toml:2: a trunk cannot be called 'inside'",
         );
+    }
+
+    #[test]
+    fn calls_go_to_one_host_and_to_no_network() {
+        let dialled = |addresses: &str| {
+            let text = trunk(&format!("addresses = [\"{addresses}\"]"));
+            let config = Config::parse(&text, Path::new("a.toml")).unwrap();
+            config.sip.trunk[0].can_be_dialled()
+        };
+        for one in ["192.0.2.1", "192.0.2.1/32", "2001:db8::1", "2001:db8::1/128"] {
+            assert!(dialled(one), "{one}");
+        }
+        for many in ["192.0.2.0/24", "2001:db8::/32"] {
+            assert!(!dialled(many), "{many}");
+        }
     }
 
     #[test]

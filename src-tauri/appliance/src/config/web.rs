@@ -63,9 +63,36 @@ impl WebSection {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::super::tests::check;
+    use crate::config::Config;
+    use crate::start::StartError;
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
+    #[test]
+    fn a_token_is_one_that_can_be_sent_and_not_be_guessed_or_read_by_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("token");
+        let text = format!("[web]\nmetrics_token_file = {file:?}");
+        let config = Config::parse(&text, Path::new("a.toml")).unwrap();
+        let token = |content: &str, mode: u32| {
+            std::fs::write(&file, content).unwrap();
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+            config.metrics_token()
+        };
+        let good = "0123456789abcdef";
+        assert_eq!(token(&format!("{good}\n"), 0o600).unwrap().as_deref(), Some(good));
+        assert!(matches!(token(good, 0o644), Err(StartError::PasswordOpen { .. })));
+        assert!(matches!(token("short", 0o600), Err(StartError::Token { .. })));
+        assert!(matches!(
+            token("0123456789 abcdef", 0o600),
+            Err(StartError::Token { .. })
+        ));
+        assert!(matches!(token("\n", 0o600), Err(StartError::Password { .. })));
+        assert_eq!(Config::default().metrics_token().unwrap(), None);
+    }
 
     #[test]
     fn what_needs_something_else_is_not_left_alone() {
