@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SHOTS, becomes, eventually, focused, gone, launch, layOver, looks, walk, watch } from './browser.mjs';
+import { SHOTS, SIZES, becomes, eventually, focused, gone, launch, layOver, looks, walk, watch } from './browser.mjs';
 import { startKamailio } from './kamailio.mjs';
 import { program, start } from './server.mjs';
 import { holdConnections, iceName, receivedDb, toneFile } from './tone.mjs';
@@ -31,8 +31,8 @@ const call = await server.newLink('id');
 const kamailio = await startKamailio(dir, port, call);
 
 /** A person with a browser of their own, in which a microphone hears their tone: one that is `allowed` without asking, one that
- * must be `asked` for, or none (`missing`). */
-async function person(name, mic = 'allowed', role = 'user') {
+ * must be `asked` for, or none (`missing`). `before` prepares their page. */
+async function person(name, mic = 'allowed', role = 'user', before = async () => {}) {
   const wav = join(dir, `${name}.wav`);
   await toneFile(wav, HERTZ[name]);
   const { context, close } = await launch([
@@ -49,6 +49,7 @@ async function person(name, mic = 'allowed', role = 'user') {
     return page;
   };
   const page = await open();
+  await before(page);
   const link = new URL(await server.newLink(`${role} ${name}`));
   await page.goto(`${link.origin}/handset${link.hash}`);
   return { name, page, context, close, open };
@@ -93,6 +94,48 @@ async function over(who = anna) {
 
 /** Where the call stands at the desk. */
 const place = (desk) => server.do(`desk ${JSON.stringify({ legs: [], listeners: [], ...desk })}`);
+
+const talkingTo = (...who) => ({ stage: { is: 'talking', who, since: Date.now() } });
+const ringingAt = (...who) => ({ stage: { is: 'ringing', who, since: Date.now() } });
+
+/** A page for which the one call is an emergency. */
+const urgentFor = (page) =>
+  page.routeWebSocket(/\/api\/v1\/events/, (socket) => {
+    const server = socket.connectToServer();
+    server.onMessage((text) => {
+      const message = JSON.parse(text);
+      for (const { events } of message.snapshot?.calls ?? []) {
+        const [first] = events;
+        if (first.call === call) events.push({ ...first, seq: 1_000_000, kind: { type: 'marked_urgent', why: 'chest-pain' } });
+      }
+      socket.send(JSON.stringify(message));
+    });
+  });
+
+/** While `act` runs, anna's page asks nothing of the desk. */
+async function asksNothing(act) {
+  const asked = [];
+  const hear = (r) => r.url().endsWith('/desk') && asked.push(r.postData());
+  anna.page.on('request', hear);
+  await act();
+  anna.page.off('request', hear);
+  assert.deepEqual(asked, []);
+}
+
+/** In the page: whether nothing covers the middle of an element, and it is in sight. */
+const uncovered = (e) => {
+  const { x, y, width, height } = e.getBoundingClientRect();
+  return e.contains(document.elementFromPoint(x + width / 2, y + height / 2));
+};
+
+/** The desk refuses what `act` asks of it, and anna's page says so. */
+async function refused(status, code, text, act) {
+  const refuse = (route) => route.fulfill({ status, contentType: 'application/json', body: JSON.stringify({ code, message: '', hint: '', trace: null }) });
+  await anna.page.route('**/desk', refuse);
+  await act();
+  await anna.page.getByRole('alert').filter({ hasText: text }).waitFor();
+  await anna.page.unroute('**/desk', refuse);
+}
 
 /** What anna's page asks the desk to do, while `act` runs. */
 async function asks(act) {
@@ -179,6 +222,9 @@ const steps = {
     await dial(caller.page, 'anna');
     await ringing(anna.page).waitFor();
     await look('handset-second-call');
+    await anna.page.setViewportSize(SIZES.narrow);
+    await becomes('where there is little room, the answer is in reach all the same', () => button(anna.page, 'Answer').evaluate(uncovered), true);
+    await anna.page.setViewportSize(SIZES.wide);
     await anna.page.keyboard.press('a');
     await ben.page.getByText('The other side holds you').waitFor();
     await caller.page.getByText('Talking').waitFor();
@@ -232,7 +278,7 @@ const steps = {
 
   async 'a caller the receptionist has spoken to rings with who, why and the last lines'() {
     place({
-      stage: { is: 'ringing', who: ['anna'], since: Date.now() },
+      ...ringingAt('anna'),
       brief: { reason: 'Wants to know whether somebody speaks Polish', lines: [], note: 'Prefers to be rung after four', by: 'carla', wants_answer: false },
     });
     await dial(caller.page, 'anna');
@@ -256,25 +302,51 @@ const steps = {
   },
 
   async 'hold, park and give go by the desk when the desk knows the call'() {
+    place(ringingAt('anna'));
     await anna.page.keyboard.press('a');
+    // She has answered, and the receptionist has not finished its sentence.
+    await anna.page.getByText('You are being put through').waitFor();
+    for (const name of ['Hold', 'Park', 'Give to…', 'Pause recording']) await becomes(name, () => button(anna.page, name).isDisabled(), true);
+    await look('handset-put-through');
+    place(talkingTo('anna'));
     await anna.page.getByText('Talking').waitFor();
     await hears(caller.page, HERTZ.anna);
     assert.deepEqual(await asks(() => anna.page.keyboard.press('h')), { command: 'hold' });
     await anna.page.getByText('On hold').waitFor();
     assert.deepEqual(await asks(() => anna.page.keyboard.press('h')), { command: 'resume' });
     await anna.page.getByText('Talking').waitFor();
+    await refused(409, 'parking.full', 'Every parking slot is taken.', () => anna.page.keyboard.press('p'));
+    await refused(409, 'desk.wrong_state', 'As the call stands now, this cannot be done', () => anna.page.keyboard.press('h'));
+    await refused(404, 'desk.no_call', 'That call is no longer there', () => anna.page.keyboard.press('h'));
+    await look('handset-refused');
     await anna.page.keyboard.press('t');
     const search = anna.page.getByLabel('Name or number');
     await focused('who asks to give can type at once', search);
     await look('handset-give');
+    await anna.page.setViewportSize(SIZES.narrow);
+    await button(anna.page, 'Close').focus();
+    await becomes('what has the focus is not under the controls', () => button(anna.page, 'Close').evaluate(uncovered), true);
+    await anna.page.setViewportSize(SIZES.wide);
+    await search.focus();
     await search.fill('be');
     await becomes('who is found', () => anna.page.getByRole('radio').count(), 1);
     await anna.page.getByText('Ben Example').click();
+    await refused(409, 'desk.nobody_there', 'None of their telephones is connected.', () => button(anna.page, 'Give now').click());
+    await refused(403, 'desk.no_rights', 'Only somebody with an access code of their own', () => button(anna.page, 'Give now').click());
     assert.deepEqual(await asks(() => button(anna.page, 'Speak to them first').click()), { command: 'warm', to: 'ben', briefing: 'spoken', note: 'asks for an interpreter' });
     await anna.page.getByText('Asking Ben Example').waitFor();
     await becomes('nobody has answered yet', () => button(anna.page, 'Put through').isDisabled(), true);
     await look('handset-asking');
-    place({ stage: { is: 'consulting', by: 'anna', to: 'ben', briefing: 'spoken', answered: true, since: Date.now() } });
+    const asking = (briefing) => place({ stage: { is: 'consulting', by: 'anna', to: 'ben', briefing, answered: true, since: Date.now() } });
+    asking('text');
+    await becomes('it can be put through', () => button(anna.page, 'Put through').isDisabled(), false);
+    await becomes('who reads it cannot speak', () => button(anna.page, 'All three').isDisabled(), true);
+    await anna.page.keyboard.press('t');
+    await search.waitFor();
+    assert.equal(await button(anna.page, 'Speak to them first').count(), 0, 'somebody is asked already');
+    await anna.page.keyboard.press('Escape');
+    asking('spoken');
+    await becomes('who speaks can join', () => button(anna.page, 'All three').isDisabled(), false);
     assert.deepEqual(await asks(() => button(anna.page, 'Put through').click()), { command: 'complete' });
     assert.deepEqual(await asks(() => button(anna.page, 'Back to the caller').click()), { command: 'abort' });
     assert.deepEqual(await asks(() => anna.page.keyboard.press('p')), { command: 'park', slot: null });
@@ -284,7 +356,7 @@ const steps = {
   },
 
   async 'recording is paused while a payment card is read out, and goes on'() {
-    const stage = { is: 'talking', who: ['anna'], since: Date.now() };
+    const { stage } = talkingTo('anna');
     place({ stage });
     await connected(caller);
     assert.deepEqual(await asks(() => button(anna.page, 'Pause recording').click()), { command: 'pause_recording' });
@@ -299,12 +371,11 @@ const steps = {
     await over(caller);
   },
 
-  async 'a call offered with a text is accepted or declined on the screen'() {
+  async 'a call offered with a text is accepted or declined on the screen, and nothing else until then'() {
+    const brief = { reason: 'Prescription', lines: [], note: 'Known patient', by: 'carla', wants_answer: true };
     const offer = (answered) =>
-      place({
-        stage: { is: 'consulting', by: 'carla', to: 'anna', briefing: 'text', answered, since: Date.now() },
-        brief: { reason: 'Prescription', lines: [], note: 'Known patient', by: 'carla', wants_answer: true },
-      });
+      place({ stage: { is: 'consulting', by: 'carla', to: 'anna', briefing: 'text', answered, since: Date.now() }, brief });
+    const barred = ['Hold', 'Give to…', 'Park', 'Pause recording'];
     const accept = button(anna.page, 'Accept');
     for (const [name, command] of [['Decline', 'decline'], ['Accept', 'accept']]) {
       offer(false);
@@ -314,6 +385,7 @@ const steps = {
         await card.getByText(text).waitFor();
       }
       assert.equal(await accept.count(), 0);
+      assert.equal(await anna.page.getByText('Without speaking').count(), 0, 'the caller is with somebody');
       if (command === 'decline') await look('handset-offered-ringing');
       await anna.page.keyboard.press('a');
       const offered = anna.page.getByRole('region', { name: 'Carla Example offers you this call' });
@@ -323,23 +395,39 @@ const steps = {
       await becomes('it can be decided', () => accept.isDisabled(), false);
       await anna.page.getByText('Offered to you').waitFor();
       if (command === 'decline') await look('handset-offered-answered');
+      for (const name of barred) {
+        assert.equal(await button(anna.page, name).isDisabled(), true, name);
+        assert.match(await button(anna.page, name).evaluate((e) => document.getElementById(e.getAttribute('aria-describedby'))?.textContent), /Once you have accepted the call/, name);
+      }
+      await asksNothing(async () => {
+        for (const key of ['h', 'p', 't', 'n', '/']) await anna.page.keyboard.press(key);
+        // Carla does not wait for the decision: the desk tells only that it rings.
+        place({ ...ringingAt(), brief: { ...brief, wants_answer: false } });
+        await anna.page.waitForTimeout(300);
+        await offered.getByText('The caller does not hear you yet.').waitFor();
+      });
+      assert.equal(await anna.page.getByLabel('Name or number').count(), 0);
       assert.deepEqual(await asks(() => button(anna.page, name).click()), { command });
       if (command === 'accept') {
         await anna.page.getByText('Talking').waitFor();
         await gone(accept);
+        for (const name of barred) await becomes(name, () => button(anna.page, name).isDisabled(), false);
+        assert.deepEqual(await asks(() => anna.page.keyboard.press('h')), { command: 'hold' });
+        assert.deepEqual(await asks(() => button(anna.page, 'Resume').click()), { command: 'resume' });
       }
       // Who declines is hung up on by the machine; here the caller does it.
       await over(caller);
     }
     // It rings at another telephone of hers, or was answered there: there is no screen but this one.
-    for (const answered of [false, true]) {
-      offer(answered);
-      await anna.page.getByText('Offered to you').waitFor();
-      if (!answered) await look('handset-offered');
-      assert.deepEqual(await asks(() => button(anna.page, 'Decline').click()), { command: 'decline' });
-      assert.deepEqual(await asks(() => accept.click()), { command: 'accept' });
-      await gone(accept);
-    }
+    offer(false);
+    const row = anna.page.getByRole('listitem').filter({ hasText: 'Carla Example offers you this call' });
+    await row.getByText('Answer first; then accept or decline').waitFor();
+    for (const name of ['Accept', 'Decline']) assert.equal(await button(anna.page, name).isDisabled(), true, name);
+    await look('handset-offered');
+    offer(true);
+    assert.deepEqual(await asks(() => button(anna.page, 'Decline').click()), { command: 'decline' });
+    assert.deepEqual(await asks(() => accept.click()), { command: 'accept' });
+    await gone(accept);
   },
 
   async 'of two tabs one rings; the other can take over, and does when the first goes'() {
@@ -460,6 +548,7 @@ const steps = {
     try {
       await carla.context.grantPermissions([]);
       await ready(carla.page);
+      place(ringingAt('carla'));
       await dial(caller.page, 'carla');
       await ringing(carla.page).waitFor();
       await button(carla.page, 'Answer').click();
@@ -483,6 +572,7 @@ const steps = {
     const dev = await person('dev', 'missing');
     try {
       await ready(dev.page);
+      place(ringingAt('dev'));
       await dial(caller.page, 'dev');
       await dev.page.getByText('No microphone is plugged in.').waitFor();
       await looks(dev.page, ['narrow-light', 'wide-dark'])('handset-mic-missing');
@@ -497,8 +587,8 @@ const steps = {
   },
 
   async 'a manager sees whose call it is and may listen; in the call one sees who does'() {
-    const talking = (listeners) => place({ stage: { is: 'talking', who: ['ben', 'carla'], since: Date.now() }, listeners });
-    talking([]);
+    const talking = (who, listeners) => place({ ...talkingTo(...who), listeners });
+    talking(['ben', 'carla'], []);
     const manager = await person('carla', 'allowed', 'manager');
     try {
       await manager.page.getByText('Talks to Ben Example, Carla Example').waitFor();
@@ -510,14 +600,65 @@ const steps = {
       await dial(caller.page, 'anna');
       await ringing(anna.page).waitFor();
       await anna.page.keyboard.press('a');
+      talking(['ben'], ['anna']);
+      await anna.page.getByText('Somebody else has this call').waitFor();
+      for (const name of ['Hold', 'Park', 'Give to…', 'Pause recording']) await becomes(name, () => button(anna.page, name).isDisabled(), true);
+      await look('handset-listening');
+      talking(['anna', 'ben'], ['carla']);
       await anna.page.getByText('Talking').waitFor();
-      talking(['carla']);
       await anna.page.getByText('Listening: Carla Example').waitFor();
+      await becomes('who talks can hold', () => button(anna.page, 'Hold').isDisabled(), false);
       await look('handset-three');
       assert.deepEqual(await asks(() => button(anna.page, 'Leave the call').click()), { command: 'leave' });
       await over();
     } finally {
       await manager.close();
+    }
+  },
+
+  async 'an emergency is seen to be one wherever it comes: rung, offered, in hand, on hold, waiting'() {
+    const carla = await person('carla', 'allowed', 'user', urgentFor);
+    const check = looks(carla.page, ['narrow-light', 'narrow-dark', 'wide-dark']);
+    const urgent = (within) => within.getByText('Urgent', { exact: true }).waitFor();
+    const brief = { reason: 'chest-pain', lines: [], note: 'Father has chest pain', by: 'anna', wants_answer: false };
+    try {
+      await ready(carla.page);
+      // Waiting for anybody, then offered while another telephone of hers is up.
+      place({ ...ringingAt('ben'), brief });
+      await urgent(carla.page.getByRole('listitem'));
+      await check('handset-urgent-waiting');
+      // Given back: it rings here.
+      place({ ...ringingAt('carla'), brief });
+      await dial(caller.page, 'carla');
+      await urgent(carla.page.getByRole('region', { name: /^Incoming call/ }));
+      await becomes('the title', () => carla.page.title(), 'Urgent call from 01632 960123');
+      await check('handset-urgent-ringing');
+      const offer = (answered) =>
+        place({ stage: { is: 'consulting', by: 'anna', to: 'carla', briefing: 'text', answered, since: Date.now() }, brief: { ...brief, wants_answer: true } });
+      offer(false);
+      await check('handset-urgent-offered-ringing');
+      await carla.page.keyboard.press('a');
+      offer(true);
+      await carla.page.getByText('Offered to you').waitFor();
+      const inHand = carla.page.getByRole('region', { name: /^01632 960123/ });
+      await urgent(inHand);
+      await check('handset-urgent-offered-answered');
+      await button(carla.page, 'Accept').click();
+      await carla.page.getByText('Talking').waitFor();
+      await urgent(inHand);
+      await check('handset-urgent-talking');
+      // A second call, for which it is held.
+      await dial(ben.page, 'carla');
+      await ringing(carla.page).waitFor();
+      await carla.page.keyboard.press('a');
+      await carla.page.getByRole('region', { name: 'Ben Example' }).waitFor();
+      await carla.page.getByText('On hold').waitFor();
+      await urgent(carla.page);
+      await check('handset-urgent-held');
+      await button(ben.page, 'Hang up').click();
+      await over(caller);
+    } finally {
+      await carla.close();
     }
   },
 
@@ -545,12 +686,14 @@ const steps = {
       await anna.page.getByText(word).first().waitFor();
       await look(`handset-${locale}`);
     }
+    place(ringingAt('anna'));
     await dial(caller.page, 'anna');
     await anna.page.getByRole('heading', { name: /01632 960123/ }).waitFor();
     await anna.page.evaluate(() => (document.documentElement.dir = 'rtl'));
     await anna.page.emulateMedia({ reducedMotion: 'reduce' });
     await look('handset-rtl');
     await anna.page.keyboard.press('a');
+    place(talkingTo('anna'));
     await hears(caller.page, HERTZ.anna);
     await look('handset-es-talking');
     await button(caller.page, 'Hang up').click();
@@ -559,10 +702,12 @@ const steps = {
   },
 
   async 'a session that ends in mid-call does not end the call'() {
+    place(talkingTo('anna'));
     await connected(caller);
     await becomes('signing out waits for the end of the call', () => button(anna.page, 'Sign out').isDisabled(), true);
     await anna.page.evaluate(() => fetch('/api/v1/session', { method: 'DELETE' }));
     await anna.page.getByText('Your session has ended.').waitFor();
+    for (const name of ['Hold', 'Give to…', 'Park', 'Pause recording']) await becomes(name, () => button(anna.page, name).isDisabled(), true);
     await look('handset-session-over');
     await hears(caller.page, HERTZ.anna);
     await hears(anna.page, HERTZ.caller);

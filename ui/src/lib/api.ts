@@ -1,5 +1,5 @@
 // Made by scripts/types.mjs from src-tauri/api/schema/api.json. Do not edit.
-// schema sha256 ed85e925a9a3b6aea25c90b498544e47c527ce832588a36571303986886f7172
+// schema sha256 0774abe304754187be21d698eca754b02347b6c5ccbccda0edb7da6fc4a2396e
 
 /**
  * A ULID: 26 characters of Crockford base 32.

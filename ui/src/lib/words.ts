@@ -154,5 +154,7 @@ export function failure(e: unknown): string {
   if (e.error?.code === 'task.taken') return m.task_err_taken();
   if (e.error?.code === 'task.closed' || e.error?.code === 'task.not_closed') return m.task_err_closed();
   if (e.error?.code === 'task.too_far') return m.task_err_too_far();
+  if (e.error?.code === 'task.full') return m.task_err_full();
+  if (e.error?.code === 'task.nobody') return m.task_err_nobody();
   return m.error_with_trace({ trace: e.error?.trace ?? '-' });
 }

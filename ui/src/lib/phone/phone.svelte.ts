@@ -1,10 +1,11 @@
 // The browser as a telephone: what the page shows of it, and what the page may ask of it.
-import type { CallDesk, DeskCommand, DeskDone, DeskStage, Handset } from '../api';
+import type { CallDesk, CallId, DeskCommand, DeskDone, DeskStage, Handset } from '../api';
 import type { Board } from '../board.svelte';
 import * as client from '../client';
 import { load, present, save, type Choice, type MicProblem, type Sound, type Use } from './devices';
 import { Leader, type Role } from './leader';
 import { Line, type Registration } from './line';
+import { NOTHING, heldHere, heldThere, may, maySeeTo, type May } from './may';
 import { Mic } from './mic';
 import { heard, type Heard, type Look } from './quality';
 import { Ringer } from './ringer';
@@ -38,6 +39,8 @@ export class PhoneCall {
   problem = $state<unknown>(null);
   busy = $state(false);
   over = $state<Ending | null>(null);
+  /** As what it was last offered to us while it was up here. */
+  offered = $state<Consulting | null>(null);
   /** Where it is parked. */
   slot: number | null = null;
   /** Sound of the far end arrives before the answer: an announcement, or ringing of its own. */
@@ -104,6 +107,14 @@ export class Phone {
     this.board = board;
     this.#mic.onlost = () => void this.#micLost();
     this.#bell.onblocked = (blocked) => (this.blocked = blocked);
+    $effect(() => {
+      for (const call of this.calls) {
+        const desk = this.deskOf(call);
+        const offer = this.offerOf(desk);
+        if (offer?.answered === true) call.offered = offer;
+        else if (desk?.stage.is !== 'ringing') call.offered = null;
+      }
+    });
   }
 
   start(): void {
@@ -190,16 +201,63 @@ export class Phone {
     return stage?.is === 'consulting' && stage.briefing === 'text' && this.isMe(stage.to) ? stage : null;
   }
 
-  /** Who is at the other end: the caller as the record has them, a colleague by name, else what SIP tells. */
+  /** Whether we are to say if we take a call that is up here. Whoever asked may leave before we do: then the desk tells no more
+   * than that it rings. */
+  asked(call: PhoneCall): Consulting | null {
+    if (call.phase !== 'talking') return null;
+    const desk = this.deskOf(call);
+    return this.offerOf(desk) ?? (desk?.stage.is === 'ringing' ? call.offered : null);
+  }
+
+  /** What can be done with a call that is up here. */
+  may(call: PhoneCall): May {
+    if (this.registration.is === 'signed_out') return { ...NOTHING, bar: { is: 'signed_out' } };
+    if (call.callId === null) return { hold: 'line', park: false, give: true, consult: false, pause: false, leave: false, bar: null };
+    return may({
+      desk: this.deskOf(call),
+      isMe: (user) => this.isMe(user),
+      inside: this.#inside(call),
+      asked: this.asked(call) !== null,
+    });
+  }
+
+  /** Whether the caller of a call that rings here can be sent elsewhere. */
+  maySeeTo(call: PhoneCall): boolean {
+    return call.callId !== null && maySeeTo(this.deskOf(call), this.#inside(call));
+  }
+
+  /** Who placed a call within the clinic, and whom they rang. */
+  #inside(call: PhoneCall): { from: string; to: string } | null {
+    const view = this.board.calls.find((c) => c.id === call.callId);
+    return view?.to == null ? null : { from: view.from, to: view.to };
+  }
+
+  /** Who is at the other end: the caller as the record has them, a colleague by name, else what SIP tells. Of a call within the
+   * clinic, whoever was rung is the one with whom all others talk. */
   who(call: PhoneCall): string | null {
     const { name, number } = call.sip;
+    const nameOf = (user: string) => this.board.people.find((p) => p.user === user)?.name;
+    const inside = this.#inside(call);
+    if (inside !== null) {
+      const other = this.isMe(inside.to) ? inside.from : inside.to;
+      return nameOf(other) ?? (other || null);
+    }
     const from = this.board.calls.find((c) => c.id === call.callId)?.from;
-    const colleague = this.board.people.find((p) => p.user === number)?.name;
-    return from || colleague || name || number || null;
+    return from || nameOf(number) || name || number || null;
+  }
+
+  /** Whether a call was marked urgent. */
+  isUrgent(call: CallId | null): boolean {
+    return this.board.calls.some((c) => c.id === call && c.urgent !== null);
   }
 
   isHeld(call: PhoneCall): boolean {
-    return call.held || this.deskOf(call)?.stage.is === 'held';
+    return call.held || heldHere(this.deskOf(call), this.#inside(call), (user) => this.isMe(user));
+  }
+
+  /** Whether the other side holds us. */
+  isFarHeld(call: PhoneCall): boolean {
+    return call.farHeld || heldThere(this.deskOf(call), this.#inside(call), (user) => this.isMe(user));
   }
 
   async answer(call: PhoneCall): Promise<void> {
@@ -253,8 +311,10 @@ export class Phone {
     call.sip.mute(call.muted);
   }
 
+  /** At the desk, where it takes that from us; else our own telephone holds the line, so that we can turn to another call. */
   async hold(call: PhoneCall, on: boolean): Promise<void> {
-    if (call.callId !== null) await this.command(call, { command: on ? 'hold' : 'resume' });
+    const atDesk = on ? this.may(call).hold === 'desk' : !call.held;
+    if (call.callId !== null && atDesk) await this.command(call, { command: on ? 'hold' : 'resume' });
     else if (!call.sip.hold(on)) call.problem = new Error('glare');
   }
 

@@ -5,6 +5,7 @@ import { Failure } from '../client';
 import { failure } from '../words';
 import type { MicProblem } from './devices';
 import type { Registration } from './line';
+import type { Bar } from './may';
 import type { Verdict } from './quality';
 import type { Ending } from './sipcall';
 
@@ -85,7 +86,8 @@ export function stage(desk: CallDesk, people: Person[]): string {
     case 'queued':
       return m.hs_stage_queued({ position: s.position });
     case 'ringing':
-      return m.hs_stage_ringing({ who: names(people, s.who) });
+      // Somebody has answered already, or somebody else is about to be rung.
+      return s.who.length === 0 ? m.hs_stage_connecting() : m.hs_stage_ringing({ who: names(people, s.who) });
     case 'talking':
       return m.hs_stage_talking({ who: names(people, s.who) });
     case 'held':
@@ -101,12 +103,56 @@ export function stage(desk: CallDesk, people: Person[]): string {
   }
 }
 
+/** Why not everything can be done with a call. */
+export function bar(b: Bar, people: Person[]): string {
+  switch (b.is) {
+    case 'asked':
+      return m.hs_bar_asked();
+    case 'apart':
+      return m.hs_bar_apart();
+    case 'supervises':
+      return m.hs_bar_supervises();
+    case 'signed_out':
+      return m.hs_bar_signed_out();
+    case 'rung':
+      return m.hs_bar_rung({ who: name(people, b.host) });
+    case 'third':
+      return m.hs_bar_third({ who: name(people, b.host) });
+  }
+}
+
+/** What the desk refuses, by its codes. */
+const refusals: Record<string, () => string> = {
+  'desk.not_configured': () => m.hs_no_desk(),
+  'desk.no_call': () => m.hs_call_gone(),
+  'desk.over': () => m.hs_call_gone(),
+  'desk.not_in_call': () => m.hs_err_not_in_call(),
+  'desk.wrong_state': () => m.hs_err_state(),
+  'desk.nobody_to_ring': () => m.hs_err_nobody(),
+  'desk.nobody_there': () => m.hs_err_nobody(),
+  'desk.too_many_legs': () => m.hs_err_legs(),
+  'desk.not_parked': () => m.hs_err_not_parked(),
+  'desk.no_telephone': () => m.hs_err_no_telephone(),
+  'desk.no_rights': () => m.hs_err_no_rights(),
+  'parking.full': () => m.hs_err_park_full(),
+  'parking.already': () => m.hs_err_park_already(),
+  'dial.no_number': () => m.hs_err_number(),
+  'dial.destination': () => m.hs_err_destination(),
+  'dial.closed': () => m.hs_err_closed(),
+  'dial.calls_up': () => m.hs_err_calls_up(),
+  'dial.rate': () => m.hs_err_rate(),
+  'dial.minutes': () => m.hs_err_day(),
+  'dial.spending': () => m.hs_err_day(),
+  'dial.no_trunk': () => m.hs_err_no_trunk(),
+};
+
 /** What to tell somebody about something of the handset's that failed. */
 export function trouble(e: unknown): string {
   if (e instanceof Failure) {
-    if (e.error?.code === 'desk.not_configured') return m.hs_no_desk();
+    const refusal = refusals[e.error?.code ?? ''];
+    if (refusal !== undefined) return refusal();
     if (e.status === 404) return m.hs_call_gone();
-    if (e.status === 403) return m.error_role();
+    if (e.status === 401) return m.hs_reg_signed_out();
     return failure(e);
   }
   return e instanceof Error && e.message === 'glare' ? m.hs_try_again() : m.hs_failed();
