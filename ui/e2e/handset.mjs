@@ -137,6 +137,12 @@ async function refused(status, code, text, act) {
   await anna.page.unroute('**/desk', refuse);
 }
 
+/** Presses a key once what it does can be done: while the desk is still being asked, keys do nothing. */
+async function press(key, name) {
+  await becomes(`${name} can be pressed`, () => button(anna.page, name).isDisabled(), false);
+  await anna.page.keyboard.press(key);
+}
+
 /** What anna's page asks the desk to do, while `act` runs. */
 async function asks(act) {
   const [request] = await Promise.all([
@@ -311,13 +317,13 @@ const steps = {
     place(talkingTo('anna'));
     await anna.page.getByText('Talking').waitFor();
     await hears(caller.page, HERTZ.anna);
-    assert.deepEqual(await asks(() => anna.page.keyboard.press('h')), { command: 'hold' });
+    assert.deepEqual(await asks(() => press('h', 'Hold')), { command: 'hold' });
     await anna.page.getByText('On hold').waitFor();
-    assert.deepEqual(await asks(() => anna.page.keyboard.press('h')), { command: 'resume' });
+    assert.deepEqual(await asks(() => press('h', 'Resume')), { command: 'resume' });
     await anna.page.getByText('Talking').waitFor();
-    await refused(409, 'parking.full', 'Every parking slot is taken.', () => anna.page.keyboard.press('p'));
-    await refused(409, 'desk.wrong_state', 'As the call stands now, this cannot be done', () => anna.page.keyboard.press('h'));
-    await refused(404, 'desk.no_call', 'That call is no longer there', () => anna.page.keyboard.press('h'));
+    await refused(409, 'parking.full', 'Every parking slot is taken.', () => press('p', 'Park'));
+    await refused(409, 'desk.wrong_state', 'As the call stands now, this cannot be done', () => press('h', 'Hold'));
+    await refused(404, 'desk.no_call', 'That call is no longer there', () => press('h', 'Hold'));
     await look('handset-refused');
     await anna.page.keyboard.press('t');
     const search = anna.page.getByLabel('Name or number');
@@ -349,7 +355,7 @@ const steps = {
     await becomes('who speaks can join', () => button(anna.page, 'All three').isDisabled(), false);
     assert.deepEqual(await asks(() => button(anna.page, 'Put through').click()), { command: 'complete' });
     assert.deepEqual(await asks(() => button(anna.page, 'Back to the caller').click()), { command: 'abort' });
-    assert.deepEqual(await asks(() => anna.page.keyboard.press('p')), { command: 'park', slot: null });
+    assert.deepEqual(await asks(() => press('p', 'Park')), { command: 'park', slot: null });
     await over(caller);
     await anna.page.getByText('01632 960123 is parked in slot 1').waitFor();
     assert.deepEqual(await asks(() => button(anna.page, 'Retrieve').click()), { command: 'retrieve', slot: 1 });
@@ -412,7 +418,7 @@ const steps = {
         await anna.page.getByText('Talking').waitFor();
         await gone(accept);
         for (const name of barred) await becomes(name, () => button(anna.page, name).isDisabled(), false);
-        assert.deepEqual(await asks(() => anna.page.keyboard.press('h')), { command: 'hold' });
+        assert.deepEqual(await asks(() => press('h', 'Hold')), { command: 'hold' });
         assert.deepEqual(await asks(() => button(anna.page, 'Resume').click()), { command: 'resume' });
       }
       // Who declines is hung up on by the machine; here the caller does it.
