@@ -632,6 +632,7 @@ const steps = {
       // Waiting for anybody, then offered while another telephone of hers is up.
       place({ ...ringingAt('ben'), brief });
       await urgent(carla.page.getByRole('listitem'));
+      await carla.page.getByText('Chest pain', { exact: true }).waitFor();
       await check('handset-urgent-waiting');
       // Given back: it rings here.
       place({ ...ringingAt('carla'), brief });

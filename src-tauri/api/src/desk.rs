@@ -321,7 +321,7 @@ pub struct BriefLine {
 /// What somebody who is rung learns of the call before they answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Brief {
-    /// Why the caller rings, if the receptionist has learnt it.
+    /// Why the caller rings, if the receptionist has learnt it: the name of the gate's rule or of the intent.
     pub reason: Option<String>,
     /// The last lines, oldest first, at most [`BRIEF_LINES_MAX`].
     pub lines: Vec<BriefLine>,

@@ -1,5 +1,5 @@
 // Made by scripts/types.mjs from src-tauri/api/schema/api.json. Do not edit.
-// schema sha256 0774abe304754187be21d698eca754b02347b6c5ccbccda0edb7da6fc4a2396e
+// schema sha256 61389e89a5ddbb729f78dbef43249d316b2cd676d1af17e30be5744a478f8270
 
 /**
  * A ULID: 26 characters of Crockford base 32.
@@ -850,7 +850,7 @@ export interface Brief {
    */
   note?: string | null;
   /**
-   * Why the caller rings, if the receptionist has learnt it.
+   * Why the caller rings, if the receptionist has learnt it: the name of the gate's rule or of the intent.
    */
   reason?: string | null;
   /**

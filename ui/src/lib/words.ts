@@ -1,6 +1,7 @@
 // The words for what the engine names.
 import { m } from '../paraglide/messages';
 import type { Decision, DeskFact, EndReason, EntryStatus, Person, RecogniserHealth, Role, TaskKind, TaskLine, TrunkStatus } from './api';
+import { cause } from './cause';
 import { Failure } from './client';
 import type { NoteKind } from './fold';
 import { moment } from './format';
@@ -128,7 +129,7 @@ export function note(n: NoteKind, name: (user: string) => string): string {
     case 'key':
       return m.note_key({ digit: n.digit });
     case 'urgent':
-      return m.urgent_why({ why: n.why });
+      return m.urgent_why({ why: cause(n.why) });
     case 'task':
       return m.note_task({ kind: taskKind(n.kind) });
     case 'hold':

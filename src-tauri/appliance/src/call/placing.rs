@@ -8,7 +8,7 @@ use super::{Call, Media};
 use crate::desk::Outside;
 use anteroom_call::Input;
 use anteroom_call::desk::{Briefing, DeskInput, HandOver};
-use anteroom_call::party::{PersonId, Target};
+use anteroom_call::party::Target;
 use anteroom_call::ring::{Fallback, RingPlan};
 use anteroom_call::scene::PlayNo;
 use anteroom_reception::policy::Script;
@@ -18,7 +18,7 @@ use anteroom_types::{EndReason, EventKind, Pii, Wall};
 #[derive(Debug)]
 pub(crate) enum Placing {
     /// A colleague.
-    Colleague { who: PersonId, at: Vec<Target> },
+    Colleague { at: Vec<Target> },
     /// A number outside.
     Outside(Outside),
     /// To hear that what it dialled was done.
@@ -72,8 +72,7 @@ impl Call {
         let what = std::mem::replace(&mut placed.what, Placing::Told(Script::CannotBePlaced));
         let by = placed.by.who.as_str().to_owned();
         let plan = match what {
-            Placing::Colleague { who, at } => {
-                self.reason = Some(format!("Rings {who}"));
+            Placing::Colleague { at } => {
                 self.story
                     .tell(EventKind::Placed {
                         by,

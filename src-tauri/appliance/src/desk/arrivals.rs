@@ -30,8 +30,8 @@ impl Engine {
                 return self.joins(self.mailbox(call), user, arrival, AdoptAs::Taker);
             }
             Dialled::Refused(status) => return self.turn_away(&arrival, status),
-            Dialled::Colleague { at, .. } if at.is_empty() => return self.turn_away(&arrival, 480),
-            Dialled::Colleague { who, at } => Placing::Colleague { who, at },
+            Dialled::Colleague { at } if at.is_empty() => return self.turn_away(&arrival, 480),
+            Dialled::Colleague { at } => Placing::Colleague { at },
             Dialled::Outside(outside) => Placing::Outside(outside),
             Dialled::Automation { on } => {
                 let who = lock(&shared.desk.people).owner(user).to_owned();

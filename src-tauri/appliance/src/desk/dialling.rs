@@ -75,7 +75,7 @@ impl std::fmt::Debug for Reserved {
 #[derive(Debug)]
 pub(crate) enum Dialled {
     /// A colleague; none of their telephones may be there.
-    Colleague { who: PersonId, at: Vec<Target> },
+    Colleague { at: Vec<Target> },
     /// A number outside.
     Outside(Outside),
     /// The receptionist.
@@ -222,7 +222,6 @@ impl Desk {
                 let who = people.owner(text).to_owned();
                 return Dialled::Colleague {
                     at: people.targets(&who, &contacts),
-                    who: PersonId::new(&who),
                 };
             }
         }
