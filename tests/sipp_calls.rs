@@ -184,6 +184,61 @@ fn a_caller_who_gives_up_at_once_is_let_go_and_rung_back() {
 }
 
 #[test]
+fn whoever_finds_every_line_in_use_is_rung_back_once() {
+    let dir = tempfile::tempdir().unwrap();
+    support::approve_answers(dir.path());
+    let settings = Settings {
+        sip: "calls_max = 1",
+        brief: true,
+        ..Settings::default()
+    };
+    let a = Appliance::start_with(dir.path(), settings);
+    let first = Raw::new(a.sip, "+441632960210");
+    first.send(&first.invite());
+    let taken = first.final_answer("INVITE");
+    assert_eq!(taken.status, 200, "{}", taken.text);
+    first.send(&first.ack(&taken));
+    // They try, and try again.
+    const LATE: &str = "+441632960211";
+    for _ in 0..2 {
+        let late = Raw::new(a.sip, LATE);
+        for _ in 0..2 {
+            late.send(&late.invite());
+            let answer = late.final_answer("INVITE");
+            assert_eq!(answer.status, 503, "{}", answer.text);
+            assert!(answer.text.contains("Retry-After"), "{}", answer.text);
+        }
+    }
+    let call = a.until_call(LATE, "it is on record", |c| c.has("ended"));
+    assert_eq!(call.summary()["ended"], "refused", "{}", call.story());
+    assert!(
+        call.heard().is_empty() && call.entries().is_empty(),
+        "{}",
+        call.story()
+    );
+    let mine = |a: &Appliance| {
+        let tasks = a.api("/api/v1/tasks");
+        let tasks = tasks["tasks"].as_array().unwrap();
+        let mine = tasks
+            .iter()
+            .filter(|t| t["number"] == LATE && t["kind"] == "callback");
+        mine.count()
+    };
+    a.until("somebody is to ring them back", |a| mine(a) == 1);
+    first.send(&first.bye(&taken));
+    assert_eq!(first.final_answer("BYE").status, 200);
+    assert_eq!(all_ended(&a, 2).len(), 2);
+    assert_eq!(mine(&a), 1);
+    // Now there is room again.
+    let third = Raw::new(a.sip, "+441632960212");
+    third.send(&third.invite());
+    let taken = third.final_answer("INVITE");
+    third.finish(&taken);
+    assert_eq!(taken.status, 200, "{}", taken.text);
+    a.stop();
+}
+
+#[test]
 fn what_is_sent_again_is_answered_again_and_makes_no_second_call() {
     let dir = tempfile::tempdir().unwrap();
     let a = appliance(dir.path(), "");

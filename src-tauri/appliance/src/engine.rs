@@ -2,7 +2,7 @@
 
 use crate::alarm::Alarm;
 use crate::bus::Bus;
-use crate::call::{Arrival, Call, LEG_EVENTS_MAX, Placed, ToCall};
+use crate::call::{Arrival, Call, LEG_EVENTS_MAX, Placed, ToCall, TurnedAway};
 use crate::clinic::Clinic;
 use crate::clock::Clock;
 use crate::concerns::{self, Concern};
@@ -216,6 +216,7 @@ impl Engine {
 
     /// Hands each SIP event to its call, and makes a call of each INVITE.
     async fn dispatch(self, mut events: mpsc::Receiver<SipEvent>) {
+        let mut turned_away = TurnedAway::default();
         while let Some(event) = events.recv().await {
             match event {
                 SipEvent::Incoming {
@@ -245,6 +246,9 @@ impl Engine {
                         Some(user) => self.dialled(&user, replaces, arrival),
                         None => self.admit(arrival),
                     }
+                }
+                SipEvent::TurnedAway { from, to, trunk } => {
+                    turned_away.tell(&self.shared, from, to, trunk);
                 }
                 SipEvent::Trunk { name, state } => {
                     tracing::info!(trunk = name, state = ?state, "a trunk changed");

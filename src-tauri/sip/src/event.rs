@@ -184,6 +184,16 @@ pub enum SipEvent {
         /// Why.
         why: UnregisterWhy,
     },
+    /// A call was refused with 503 for want of room: neither it nor its retransmissions have a leg. Told neither of our own
+    /// users' calls nor while events wait.
+    TurnedAway {
+        /// As in [`SipEvent::Incoming`].
+        from: Pii<String>,
+        /// As in [`SipEvent::Incoming`].
+        to: Pii<String>,
+        /// The trunk it came by.
+        trunk: Option<String>,
+    },
     /// The leg is over.
     Ended {
         /// The leg.

@@ -468,6 +468,11 @@ async fn callers_never_keep_the_desk_from_telephoning_nor_anybody_from_an_emerge
     let at = format!("Contact: {}\r\n", late.contact("c"));
     let m = outside(late.request("INVITE", "desk", "late", &at, SDP));
     assert_eq!(status(&late.ask(&m).await), 503);
+    r.until("it is told who was turned away", |t| {
+        t.iter()
+            .any(|e| matches!(e, SipEvent::TurnedAway { trunk: None, .. }))
+    })
+    .await;
 
     // People are rung for whoever is there, also when nobody else is taken any more.
     r.sip.drain();
@@ -483,6 +488,7 @@ async fn callers_never_keep_the_desk_from_telephoning_nor_anybody_from_an_emerge
     let at = format!("Contact: {}\r\n", p.contact("201"));
     let colleague = p.authorised("INVITE", &login, "202", &at, SDP).await;
     assert_eq!(status(&colleague), 503, "{colleague}");
+    assert_eq!(r.count(|e| matches!(e, SipEvent::TurnedAway { .. })), 1);
     let emergency = p.authorised("INVITE", &login, "999", &at, SDP).await;
     assert_eq!(status(&emergency), 200, "{emergency}");
 }

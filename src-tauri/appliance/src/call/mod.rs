@@ -23,6 +23,7 @@ mod speaking;
 mod staff;
 mod story;
 mod talk;
+mod turned_away;
 mod turns;
 mod view;
 
@@ -60,6 +61,7 @@ use std::time::Instant;
 use story::Story;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
+pub(crate) use turned_away::TurnedAway;
 
 /// Events of a leg that may wait for its call. SIP events are few; a leg that floods its own call loses them.
 pub(crate) const LEG_EVENTS_MAX: usize = 64;

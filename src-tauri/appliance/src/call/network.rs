@@ -60,6 +60,7 @@ impl Call {
             | SipEvent::Progress { .. }
             | SipEvent::Registered { .. }
             | SipEvent::Unregistered { .. }
+            | SipEvent::TurnedAway { .. }
             | SipEvent::Trunk { .. } => {}
         }
     }

@@ -375,6 +375,7 @@ impl Call {
             | SipEvent::Acked { .. }
             | SipEvent::Registered { .. }
             | SipEvent::Unregistered { .. }
+            | SipEvent::TurnedAway { .. }
             | SipEvent::Trunk { .. } => {}
         }
     }

@@ -205,9 +205,22 @@ impl Core {
         if full {
             self.counters.refused_full += 1;
             self.reply_stateless(hop, request, 503, &self.retry_after());
+            if user.is_none() && !self.overloaded {
+                self.tell_turned_away(hop, request);
+            }
             return None;
         }
         Some(user)
+    }
+
+    fn tell_turned_away(&mut self, hop: &Hop, request: &Request) {
+        let trunk = self.trunk_of(hop);
+        let (from, _) = caller(&request.headers, trunk.is_some());
+        self.emit(SipEvent::TurnedAway {
+            from: Pii::new(from),
+            to: Pii::new(user_or_uri(&request.uri)),
+            trunk: trunk.map(|i| self.trunks[i].config.name.clone()),
+        });
     }
 
     /// Whether an emergency number was dialled. Such a call is taken whatever else there is.

@@ -201,7 +201,10 @@ impl World {
             | SipEvent::Dtmf { leg, .. }
             | SipEvent::Ended { leg, .. } => *leg,
             SipEvent::Refer { leg, .. } => *leg,
-            SipEvent::Trunk { .. } | SipEvent::Registered { .. } | SipEvent::Unregistered { .. } => return,
+            SipEvent::Trunk { .. }
+            | SipEvent::TurnedAway { .. }
+            | SipEvent::Registered { .. }
+            | SipEvent::Unregistered { .. } => return,
         };
         let shown = format!("{e:?}");
         self.log.push(format!(
