@@ -527,6 +527,7 @@ mod tests {
             stage: DeskStage::Automation,
             brief: None,
             legs: vec![],
+            on_hold: false,
             listeners: vec![],
             recording_paused: false,
         };

@@ -468,6 +468,9 @@ pub struct CallDesk {
     pub brief: Option<Brief>,
     /// Its legs.
     pub legs: Vec<DeskLeg>,
+    /// Whether whoever has the caller put the call on hold by [`DeskCommand::Hold`]; a telephone's own hold is at its leg.
+    #[serde(default)]
+    pub on_hold: bool,
     /// Users who listen or whisper, where policy lets staff see it.
     pub listeners: Vec<String>,
     /// Whether recording and transcription are paused, for instance while a payment card is read out.

@@ -1,5 +1,5 @@
 // Made by scripts/types.mjs from src-tauri/api/schema/api.json. Do not edit.
-// schema sha256 61389e89a5ddbb729f78dbef43249d316b2cd676d1af17e30be5744a478f8270
+// schema sha256 e7950616ba2516e5dac20a940d6b7b3ad2966b245fa1387a39f7a0df2d6bdf80
 
 /**
  * A ULID: 26 characters of Crockford base 32.
@@ -885,6 +885,10 @@ export interface CallDesk {
    * Users who listen or whisper, where policy lets staff see it.
    */
   listeners: string[];
+  /**
+   * Whether whoever has the caller put the call on hold by [`DeskCommand::Hold`]; a telephone's own hold is at its leg.
+   */
+  on_hold?: boolean;
   /**
    * Whether recording and transcription are paused, for instance while a payment card is read out.
    */

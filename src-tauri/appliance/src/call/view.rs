@@ -46,6 +46,7 @@ impl Call {
             stage: self.stage(&seen, ringing, talking),
             brief: self.brief(&seen),
             legs: self.shown_legs(&seen.attendees),
+            on_hold: seen.on_hold,
             listeners,
             recording_paused: self.private,
         };

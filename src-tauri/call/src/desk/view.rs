@@ -80,6 +80,8 @@ pub struct DeskView {
     pub since: Mono,
     /// Everybody of the clinic in it, in the order of their legs.
     pub attendees: Vec<Attendee>,
+    /// Whether whoever has the caller put the call on hold by command. A telephone may hold it besides.
+    pub on_hold: bool,
     /// Who has the caller, or had them before they were parked.
     pub host: Option<PersonId>,
     /// Who is asked about a transfer.
@@ -131,6 +133,7 @@ impl DeskCall {
             is: self.whereabouts(),
             since: self.since.1,
             attendees: self.attendees(),
+            on_hold: matches!(&self.phase, Phase::Talking(t) if t.held),
             host,
             consulting,
             returns_at,

@@ -557,11 +557,13 @@ impl Engine for Fake {
             }
             inner.commands.push((who.user, call, command));
             if let Some(stage) = stage {
+                let on_hold = matches!(stage, DeskStage::Held { .. });
                 let desk = CallDesk {
                     call,
                     stage,
                     brief: None,
                     legs: vec![],
+                    on_hold,
                     listeners: vec![],
                     recording_paused: false,
                 };
