@@ -170,17 +170,22 @@ fn what_is_promised_after_a_task_was_made_is_written_to_it() {
     });
     let id = call.summary()["id"].as_str().unwrap().to_owned();
     let due = 4_000_000_000_000_i64.min(call.events("task_created")[0]["due"].as_i64().unwrap() + 7_200_000);
+    let task = call.events("task_created")[0]["task"].as_str().unwrap();
+    // Somebody was done with it meanwhile.
+    let path = format!("/api/v1/tasks/{task}");
+    let done = json!({ "command": "done", "outcome": "seen to" });
+    assert_eq!(a.order(&path, &done).json()["status"], "done");
     let promised = a.order(
         &format!("/api/v1/calls/{id}/desk"),
         &json!({ "command": "callback", "note": "Ring the neighbour", "due": due }),
     );
     assert_eq!(promised.status, 200, "{promised:?}");
-    let task = call.events("task_created")[0]["task"].as_str().unwrap();
     assert_eq!(promised.json()["task"], task);
     let written = support::eventually("the promise is on the task", || {
-        let t = a.api(&format!("/api/v1/tasks/{task}"));
+        let t = a.api(&path);
         (t["task"]["due"] == due).then_some(t)
     });
+    assert_eq!(written["task"]["status"], "open", "{written}");
     assert!(written.to_string().contains("Ring the neighbour"), "{written}");
     caller.hang_up();
     let call = a.until_call(from, "the call has ended", |c| c.has("ended"));

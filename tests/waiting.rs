@@ -4,6 +4,7 @@ mod support;
 
 use serde_json::json;
 use std::path::Path;
+use std::time::Duration;
 use support::baresip::{Baresip, PCMU};
 use support::record::Record;
 use support::sipp::Sipp;
@@ -169,6 +170,66 @@ fn urgent_words_in_a_message_make_an_urgent_task_with_the_message() {
 }
 
 #[test]
+fn what_a_caller_says_last_is_written_down_although_they_hang_up_on_it() {
+    const CLIP: &str = "call-urgent-1.wav";
+    let dir = tempfile::tempdir().unwrap();
+    support::add(dir.path(), "201", &[]);
+    let a = without_receptionist(dir.path(), "");
+    let mut caller = Baresip::start(dir.path(), "caller", PCMU);
+    caller.ring(&a.desk());
+    a.until_call("caller", "it may leave a message", |c| was(c, "leaves_message"));
+    caller.listen(0);
+    // Until the last word is out, and not until it is quiet for long enough to be the end of a turn.
+    let audio = support::clip_audio(CLIP);
+    let words = audio.iter().rposition(|s| s.unsigned_abs() > 1_000).unwrap() / 16;
+    caller.speak(CLIP);
+    std::thread::sleep(Duration::from_millis(words as u64 + 300));
+    caller.hang_up();
+    let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
+    assert!(was(&call, "message_kept"), "{}", call.story());
+    assert!(call.heard().join(" ").contains("chest pain"), "{}", call.story());
+    assert!(tasks(&call).contains(&"urgent".to_owned()), "{}", call.story());
+    a.stop();
+}
+
+#[test]
+fn urgent_words_on_hold_are_heard_by_the_machine() {
+    let dir = tempfile::tempdir().unwrap();
+    support::approve_answers(dir.path());
+    let password = support::add(dir.path(), "201", &[]);
+    let settings = Settings {
+        brief: true,
+        ..Settings::default()
+    };
+    let a = Appliance::start_with(dir.path(), settings);
+    let desk = Baresip::at_desk(dir.path(), "201", &password, &a.sip.to_string(), PCMU);
+    let mut caller = Baresip::start(dir.path(), "caller", PCMU);
+    caller.ring(&a.desk());
+    caller.listen(0);
+    caller.speak("call-questions-4.wav");
+    let call = a.until_call("caller", "it is answered", |c| was(c, "answered"));
+    // To a person it is for the person to hear.
+    caller.speak("call-urgent-1.wav");
+    let heard = |c: &Record| c.heard().iter().filter(|t| t.contains("chest pain")).count();
+    let call_now = a.until_call("caller", "it is written down", |c| heard(c) == 1);
+    assert!(!call_now.has("marked_urgent"), "{}", call_now.story());
+    let id = call.0["summary"]["id"].as_str().unwrap();
+    let hold = a.order(&format!("/api/v1/calls/{id}/desk"), &json!({ "command": "hold" }));
+    assert_eq!(hold.status, 200, "{hold:?}");
+    a.until_call("caller", "it is held", |c| was(c, "held"));
+    caller.speak("call-urgent-1.wav");
+    let call = a.until_call("caller", "everybody sees it", |c| {
+        c.has("marked_urgent") && c.has("task_created")
+    });
+    assert_eq!(tasks(&call), ["urgent"], "{}", call.story());
+    caller.hang_up();
+    let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));
+    assert_eq!(tasks(&call), ["urgent"], "{}", call.story());
+    desk.hang_up();
+    a.stop();
+}
+
+#[test]
 fn urgent_words_in_the_queue_ring_everybody_whoever_talks() {
     let dir = tempfile::tempdir().unwrap();
     support::approve_answers(dir.path());
@@ -310,7 +371,7 @@ fn a_cough_after_the_tone_is_no_message() {
     caller.ring(&a.desk());
     a.until_call("caller", "it may leave a message", |c| was(c, "leaves_message"));
     caller.listen(0);
-    caller.speak_on(DETAILS, 300);
+    caller.speak_on("call-questions-4.wav", 300);
     // It is told that somebody rings back; a message would be thanked for.
     caller.until_it_is_over();
     let call = a.until_call("caller", "the call has ended", |c| c.has("ended"));

@@ -140,7 +140,7 @@ impl Clinic {
     pub fn load(config: &Config) -> Result<Self, ClinicError> {
         let folder = config.clinic.folder.as_deref();
         if let Some(folder) = folder {
-            only_known(folder)?;
+            only_known(folder, config.file.as_deref())?;
         }
         let of_sample = |name: &str| folder.is_none_or(|f| f.is_dir() && !f.join(name).exists());
         let text = |name: &str| -> Result<String, ClinicError> {
@@ -283,7 +283,8 @@ impl Clinic {
 }
 
 /// That a folder has no file which looks like one of a clinic's and would not be read.
-fn only_known(folder: &Path) -> Result<(), ClinicError> {
+fn only_known(folder: &Path, config: Option<&Path>) -> Result<(), ClinicError> {
+    let config = config.and_then(|c| c.canonicalize().ok());
     // One that cannot be listed is told of when its files are read.
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .into_iter()
@@ -300,7 +301,8 @@ fn only_known(folder: &Path) -> Result<(), ClinicError> {
     let unknown = files.into_iter().find(|f| {
         let name = name(f);
         let toml = f.extension().is_some_and(|e| e.eq_ignore_ascii_case("toml"));
-        toml && !name.starts_with('.') && !FILES.contains(&name.as_str()) && !OTHERS.contains(&name.as_str())
+        let known = FILES.contains(&name.as_str()) || OTHERS.contains(&name.as_str());
+        toml && !name.starts_with('.') && !known && (config.is_none() || f.canonicalize().ok() != config)
     });
     unknown.map_or(Ok(()), |file| Err(ClinicError::Unknown { file }))
 }

@@ -47,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) desk: Desk,
     pub(crate) desktop: DesktopLegs,
     pub(crate) screens: Screens,
+    /// Callers who were refused lately.
+    pub(crate) turned_away: Mutex<TurnedAway>,
     /// Where events of a leg go.
     pub(crate) routes: Mutex<HashMap<LegId, mpsc::Sender<ToCall>>>,
     /// Where orders to a call go.
@@ -147,6 +149,7 @@ impl Engine {
             desk,
             desktop: DesktopLegs::default(),
             screens: Screens::default(),
+            turned_away: Mutex::default(),
             routes: Mutex::default(),
             calls: Mutex::default(),
             task_changes: tokio::sync::Mutex::default(),
@@ -216,7 +219,6 @@ impl Engine {
 
     /// Hands each SIP event to its call, and makes a call of each INVITE.
     async fn dispatch(self, mut events: mpsc::Receiver<SipEvent>) {
-        let mut turned_away = TurnedAway::default();
         while let Some(event) = events.recv().await {
             match event {
                 SipEvent::Incoming {
@@ -248,7 +250,7 @@ impl Engine {
                     }
                 }
                 SipEvent::TurnedAway { from, to, trunk } => {
-                    turned_away.tell(&self.shared, from, to, trunk);
+                    self.shared.tell_turned_away(from, to, trunk);
                 }
                 SipEvent::Trunk { name, state } => {
                     tracing::info!(trunk = name, state = ?state, "a trunk changed");
@@ -282,9 +284,12 @@ impl Engine {
         // A call whose facts could not be written is better taken by the next trunk or machine.
         let emergency = arrival.placed.as_ref().is_some_and(Placed::is_emergency);
         if !shared.bus.is_healthy() && !emergency {
-            shared.metrics.calls_refused.inc();
             let retry = Some(shared.config.sip.retry_after_s);
             let _ = shared.reject(arrival.leg, 503, retry);
+            // Written once the store can be written again.
+            if arrival.placed.is_none() {
+                shared.tell_turned_away(arrival.from, arrival.to, arrival.trunk);
+            }
             return;
         }
         shared.metrics.calls_offered.inc();

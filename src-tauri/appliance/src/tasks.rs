@@ -42,22 +42,44 @@ pub(crate) async fn amend(
     changes: Vec<TaskChange>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let _turn = shared.task_changes.lock().await;
+    // What one of them comes to does not keep the others from being made.
+    let mut failed = None;
     for change in changes {
         let mut tries = 0;
-        let after = loop {
-            let (store, actor, change) = (shared.store.clone(), actor.clone(), change.clone());
-            let now = shared.clock.wall();
-            let write = move || store.change_task(task, &actor, change, now);
-            match tokio::task::spawn_blocking(write).await? {
+        loop {
+            match change_now(shared, task, actor, change.clone()).await {
                 Err(TaskError::Store(StoreError::NotFound { .. })) if tries < AMEND_TRIES => {
                     tries += 1;
                     tokio::time::sleep(AMEND_EVERY).await;
                 }
-                done => break done?,
+                // Somebody was done with it, and now there is something to be done after all.
+                Err(TaskError::Refused(TaskRefusal::Closed)) if tries < AMEND_TRIES => {
+                    tries = AMEND_TRIES;
+                    let _ = change_now(shared, task, actor, TaskChange::Reopen(None)).await;
+                }
+                Err(e) => {
+                    failed = Some(e);
+                    break;
+                }
+                Ok(()) => break,
             }
-        };
-        shared.screens.task(records::task(&after));
+        }
     }
+    failed.map_or(Ok(()), |e| Err(e.into()))
+}
+
+async fn change_now(
+    shared: &Arc<Shared>,
+    task: TaskId,
+    actor: &TaskActor,
+    change: TaskChange,
+) -> Result<(), TaskError> {
+    let (store, actor, now) = (shared.store.clone(), actor.clone(), shared.clock.wall());
+    let write = move || store.change_task(task, &actor, change, now);
+    let after = tokio::task::spawn_blocking(write)
+        .await
+        .unwrap_or(Err(TaskError::Store(StoreError::Closed)))?;
+    shared.screens.task(records::task(&after));
     Ok(())
 }
 

@@ -126,7 +126,18 @@ impl Queue {
     /// all that are not, and is not sent away because others wait.
     #[must_use]
     pub fn join(&mut self, now: Mono, call: CallId, urgent: bool) -> Vec<QueueEffect> {
-        if let Some(e) = self.entries.iter_mut().find(|e| e.call == call) {
+        if let Some(at) = self.entries.iter().position(|e| e.call == call) {
+            // Once urgent it stays so. One that becomes urgent goes before all that are not.
+            let at = if urgent && !self.entries[at].urgent {
+                let mut e = self.entries.remove(at);
+                e.urgent = true;
+                let to = self.entries.iter().take_while(|e| e.urgent).count();
+                self.entries.insert(to, e);
+                to
+            } else {
+                at
+            };
+            let e = &mut self.entries[at];
             if e.waits == Waits::RungFor {
                 // Where nobody is there to be spared, it is not kept waiting either.
                 let again_ms = if self.serving == 0 {
@@ -329,6 +340,19 @@ mod tests {
         check(&q.people(at(6), 2, 2), "turn 1");
         check(&q.people(at(7), 2, 0), "");
         check(&q.leave(at(8), call(1)), "2@2");
+    }
+
+    #[test]
+    fn who_becomes_urgent_goes_before_all_that_are_not_and_stays_there() {
+        let mut q = Queue::new(QueueConfig::default());
+        for n in 1..=3 {
+            let _ = q.join(at(0), call(n), false);
+        }
+        assert_eq!(q.join(at(1), call(4), true).len(), 4);
+        // It was rung for in vain, and comes back with urgent words; then without.
+        check(&q.join(at(2), call(3), true), "3@2, 1@3, 2@4");
+        check(&q.join(at(3), call(3), false), "3@2");
+        assert_eq!(q.calls().collect::<Vec<_>>(), [4, 3, 1, 2].map(call));
     }
 
     #[test]

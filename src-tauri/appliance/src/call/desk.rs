@@ -53,16 +53,20 @@ impl Call {
             self.order(&by, command).await?;
             return Ok(self.promised_task);
         }
-        // Who is asked whether they take the caller answers that, nobody else.
-        let answers = matches!(command, Command::Accept | Command::Decline);
-        let by = self.whoever(
-            by,
-            if answers {
-                Attending::Asked
-            } else {
-                Attending::Talks
-            },
-        );
+        let supervised = || {
+            self.desk
+                .attendees()
+                .iter()
+                .any(|a| a.is == Attending::Supervises)
+        };
+        let is = match command {
+            // Who is asked whether they take the caller answers that, nobody else.
+            Command::Accept | Command::Decline => Attending::Asked,
+            // Who talks hangs up.
+            Command::Leave if supervised() => Attending::Supervises,
+            _ => Attending::Talks,
+        };
+        let by = self.whoever(by, is);
         if note.is_some() {
             let giver = match &by {
                 By::Person(p) => Some(p.as_str().to_owned()),
@@ -318,7 +322,7 @@ impl Call {
                     let _ = h.play(self.legs.say(), record_tone());
                 }
                 // Who did not wait for the tone began before anybody asked whether they speak.
-                if self.listening.caller_speaks() {
+                if self.listening.has_voice() {
                     return Some(DeskInput::Voice { speaks: true });
                 }
             }
@@ -333,7 +337,7 @@ impl Call {
                 }
             }
             DeskEffect::CreateTask(why) => self.desk_task(why).await,
-            DeskEffect::AmendTask(why) => self.amend_task(why),
+            DeskEffect::AmendTask(why) => self.amend_task(why).await,
             DeskEffect::JoinQueue => {
                 let (call, urgent) = (self.story.call(), self.urgent);
                 self.queued = true;

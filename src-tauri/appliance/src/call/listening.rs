@@ -19,6 +19,9 @@ const PARTIAL_EVERY_MS: u64 = 800;
 /// Samples the detector judges at once (32 ms).
 const VAD_SAMPLES: u64 = 512;
 
+/// The longest that the detector and the turn taker take to see that a caller who is gone speaks no more.
+const LAST_QUIET_MS_MAX: u64 = 5_000;
+
 /// What a recognition was for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum For {
@@ -139,6 +142,34 @@ impl Listening {
         self.words_for_the_screen(at);
     }
 
+    /// The line is dead: the turn that is open ends as it would in quiet. What it takes is given back.
+    pub(super) fn fall_silent(&mut self) -> Vec<TurnEffect> {
+        self.speech_ended();
+        let mut effects = Vec::new();
+        for _ in 0..LAST_QUIET_MS_MAX / u64::from(anteroom_types::FRAME_MS) {
+            if !self.taker.caller_speaks() {
+                break;
+            }
+            let at = self.heard_until.plus_ms(u64::from(anteroom_types::FRAME_MS));
+            self.frame(&SILENCE, at, &mut effects);
+        }
+        // Nothing is said or waited for any more.
+        effects.retain(|e| {
+            matches!(
+                e,
+                TurnEffect::Speculate { .. }
+                    | TurnEffect::CancelSpeculation { .. }
+                    | TurnEffect::EndOfTurn { .. }
+            )
+        });
+        effects
+    }
+
+    /// Whether the words of a turn that has ended are on their way.
+    pub(super) const fn is_decoding(&self) -> bool {
+        !self.awaited.is_empty()
+    }
+
     /// Tells the turn taker something.
     pub(super) fn tell(&mut self, now: Mono, event: TurnEvent, effects: &mut Vec<TurnEffect>) {
         self.taker.handle(now, event, effects);
@@ -158,6 +189,11 @@ impl Listening {
     /// Whether the caller is speaking, by the detector.
     pub(super) const fn caller_speaks(&self) -> bool {
         self.taker.caller_speaks()
+    }
+
+    /// Whether there is voice in this moment, and not only a pause in what the caller says.
+    pub(super) const fn has_voice(&self) -> bool {
+        self.taker.has_voice()
     }
 
     /// Decodes on the chance that the turn is over.

@@ -43,7 +43,9 @@ use anteroom_reception::turn::{TurnConfig, TurnEvent};
 use anteroom_sip::{ReferToken, SipEvent};
 use anteroom_speech::recogniser::LadderHealth;
 use anteroom_types::event::{TRUNK_DIRECT, TRUNK_INSIDE};
-use anteroom_types::{CallId, EndReason, EventKind, LegId, Mono, Pii, TaskId, TraceId, TurnId, Wall};
+use anteroom_types::{
+    CallId, EndReason, EventKind, LegId, Mono, Pii, TaskId, TaskKind, TraceId, TurnId, Wall,
+};
 pub(crate) use desk::SENTENCE_MS_MAX;
 use joining::{Asked, Given};
 use listening::{For, Listening};
@@ -217,12 +219,16 @@ pub(crate) struct Call {
     promise: (Option<String>, Option<Wall>),
     promised_task: Option<TaskId>,
     /// The task that was made of this call, and whoever promised something of it last.
-    task: Option<TaskId>,
+    task: Option<(TaskId, TaskKind)>,
     promised_by: Option<String>,
     /// How the leg that began the call came to its end, when it has.
     reason_of_end: Option<EndReason>,
     /// Whether the desk knows that the caller's leg is over.
     caller_gone: bool,
+    /// Whether a person heard the caller when they hung up; none before.
+    heard_at_end: Option<bool>,
+    /// Whether there was no media for the call's offer.
+    without_media: bool,
     /// Whether a task was made of this call.
     task_made: bool,
     /// Whether a message is being recorded, and whether the recording began for it.
@@ -299,6 +305,8 @@ impl Call {
             promised_by: None,
             reason_of_end: None,
             caller_gone: false,
+            heard_at_end: None,
+            without_media: false,
             task_made: false,
             message: false,
             message_alone: false,
@@ -335,6 +343,7 @@ impl Call {
         while !self.machine.is_ended() || !self.legs.all.is_empty() {
             self.step().await;
         }
+        self.last_words().await;
         self.talked();
         self.leave_desk();
         // The recording is whole before the call is shown as ended.

@@ -124,6 +124,7 @@ impl Call {
                     Err(e) => {
                         self.warn("no media session for the offer", &e);
                         self.shared.metrics.calls_refused.inc();
+                        self.without_media = true;
                         Input::MediaRefused {
                             status: status_of(&e),
                         }
@@ -201,6 +202,7 @@ impl Call {
 
     /// The caller's leg is over; the desk is told once.
     async fn caller_left(&mut self, end: LegEnd) {
+        self.note_who_hears_the_end();
         if !std::mem::replace(&mut self.caller_gone, true) {
             self.desk(DeskInput::LegEnded { leg: self.leg, end }).await;
         }

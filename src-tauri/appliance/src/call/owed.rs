@@ -2,7 +2,7 @@
 
 use super::Call;
 use crate::knowledge;
-use anteroom_call::desk::{TaskWhy, Whereabouts};
+use anteroom_call::desk::{DeskInput, TaskWhy, Whereabouts};
 use anteroom_reception::gate::classify;
 use anteroom_store::{TaskActor, TaskChange};
 use anteroom_types::{EventKind, GateClass, Pii, Purpose, TaskKind, Wall};
@@ -12,11 +12,8 @@ impl Call {
     /// Words that no conversation and no person listens to: in the queue, while telephones ring, in a message. Danger wins
     /// there as everywhere.
     pub(super) async fn overheard(&mut self, text: &Pii<String>) {
-        let is = self.desk.view().is;
-        let listened_to = self.conversation.as_ref().is_some_and(|c| !c.is_over())
-            || matches!(is, Whereabouts::Talking { .. } | Whereabouts::Over);
-        // Everybody has been told already.
-        if listened_to || self.urgent {
+        // Or everybody has been told already.
+        if self.is_listened_to() || self.urgent {
             return;
         }
         let words = text.open(Purpose::Conversation);
@@ -31,20 +28,85 @@ impl Call {
         self.story
             .tell(EventKind::MarkedUrgent { why: why.to_string() })
             .await;
-        self.reason = Some(why.to_string());
-        match is {
-            Whereabouts::Ringing | Whereabouts::Queued { .. } | Whereabouts::Parked { .. } => {
-                self.hand_over(true).await;
-            }
-            // The task that comes of the message says it.
+        self.urgent_task(&why, text).await;
+        self.reason = Some(why);
+        match self.desk.view().is {
+            Whereabouts::Ringing
+            | Whereabouts::Briefing
+            | Whereabouts::Queued { .. }
+            | Whereabouts::Parked { .. } => self.hand_over(true).await,
+            // Nobody can be rung for them now: the task says it, and lights the lamps.
             _ => self.urgent = true,
         }
     }
 
+    /// Whether what the caller says reaches somebody who acts on it: the receptionist, or a person who is not away. When
+    /// they have hung up, whether it did then.
+    pub(super) fn is_listened_to(&self) -> bool {
+        let person = || matches!(self.desk.view().is, Whereabouts::Talking { held: false, .. });
+        self.heard_at_end
+            .unwrap_or_else(|| self.conversation.as_ref().is_some_and(|c| !c.is_over()) || person())
+    }
+
+    /// The caller is about to be gone: with them the receptionist, who hears their last words no more.
+    pub(super) fn note_who_hears_the_end(&mut self) {
+        let person = matches!(self.desk.view().is, Whereabouts::Talking { held: false, .. });
+        self.heard_at_end.get_or_insert(person);
+    }
+
+    /// Whoever hangs up in the middle of a sentence, as after a message, has said it all the same: it is recognised before the
+    /// call is over.
+    pub(super) async fn last_words(&mut self) {
+        let now = self.shared.clock.now();
+        let effects = self.listening.fall_silent();
+        self.turn_effects(effects).await;
+        let until = self.shared.clock.instant(now.plus_ms(LAST_WORDS_MS_MAX));
+        while self.listening.is_decoding() {
+            match tokio::time::timeout_at(until.into(), self.listening.recognised()).await {
+                Ok(r) => self.recognised(r).await,
+                Err(_) => {
+                    return tracing::warn!(trace = %self.story.trace(), "last words came too late to be recognised");
+                }
+            }
+        }
+    }
+
+    /// A task of its own, at once, whatever else the call comes to: who said it may be gone in a moment.
+    async fn urgent_task(&mut self, why: &str, text: &Pii<String>) {
+        let summary = format!(
+            "Urgent words ({why}). Said: \"{}\"",
+            text.open(Purpose::Conversation)
+        );
+        let (number, due_in_ms) = self
+            .shared
+            .clinic()
+            .ring_back(&self.arrival.from, TaskKind::Urgent);
+        let due = self.due_in(due_in_ms);
+        self.tell_task(TaskKind::Urgent, summary, number, due).await;
+        self.task_made = true;
+        self.desk(DeskInput::TaskMade).await;
+    }
+
+    async fn tell_task(&mut self, kind: TaskKind, summary: String, number: Option<Pii<String>>, due: Wall) {
+        let task = self.shared.clock.task_id();
+        self.task = Some((task, kind));
+        self.story
+            .tell(EventKind::TaskCreated {
+                task,
+                kind,
+                summary: Pii::new(summary),
+                number,
+                due,
+            })
+            .await;
+    }
+
+    fn due_in(&self, ms: u64) -> Wall {
+        Wall(self.shared.clock.wall().0 + i64::try_from(ms).unwrap_or(i64::MAX / 2))
+    }
+
     pub(super) async fn desk_task(&mut self, why: TaskWhy) {
         let kind = match why {
-            // Urgent words were heard, and nobody was there to hear them.
-            _ if self.urgent => TaskKind::Urgent,
             TaskWhy::Message => TaskKind::Voicemail,
             TaskWhy::Missed | TaskWhy::Abandoned | TaskWhy::CallbackAsked | TaskWhy::CallbackPromised => {
                 TaskKind::Callback
@@ -66,25 +128,21 @@ impl Call {
             summary.push_str(line.open(Purpose::Conversation));
         }
         let (number, due_in_ms) = self.shared.clinic().ring_back(&self.arrival.from, kind);
-        let usual = Wall(self.shared.clock.wall().0 + i64::try_from(due_in_ms).unwrap_or(i64::MAX / 2));
-        let due = promised.unwrap_or(usual);
-        let task = self.shared.clock.task_id();
-        self.promised_task = Some(task);
-        self.task = Some(task);
-        self.story
-            .tell(EventKind::TaskCreated {
-                task,
-                kind,
-                summary: Pii::new(summary),
-                number,
-                due,
-            })
-            .await;
+        let due = promised.unwrap_or_else(|| self.due_in(due_in_ms));
+        self.tell_task(kind, summary, number, due).await;
+        self.promised_task = self.task.map(|t| t.0);
     }
 
-    /// Adds to the task there is what was promised or left since. The call goes on meanwhile.
-    pub(super) fn amend_task(&mut self, why: TaskWhy) {
-        let Some(task) = self.task else { return };
+    /// Adds to the task there is what was promised or left since. The call goes on meanwhile. A message that nobody has
+    /// heard is seen to be one, by the lamps too: it is no note on something else.
+    pub(super) async fn amend_task(&mut self, why: TaskWhy) {
+        let (task, kind) = match self.task {
+            Some(task) => task,
+            None => return self.desk_task(why).await,
+        };
+        if why == TaskWhy::Message && !matches!(kind, TaskKind::Voicemail | TaskKind::Urgent) {
+            return self.desk_task(why).await;
+        }
         let (note, due) = match why {
             TaskWhy::CallbackPromised => std::mem::take(&mut self.promise),
             _ => (None, None),
@@ -113,6 +171,9 @@ impl Call {
         });
     }
 }
+
+/// How long a call's end waits for its last words.
+const LAST_WORDS_MS_MAX: u64 = 20_000;
 
 /// What a task says of why it was made.
 const fn in_words(why: TaskWhy) -> &'static str {

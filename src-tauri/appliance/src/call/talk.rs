@@ -8,7 +8,7 @@ use anteroom_call::desk::DeskInput;
 use anteroom_reception::conversation::{ConvEffect, ConvEvent};
 use anteroom_reception::turn::TurnEvent;
 use anteroom_speech::recogniser::Rung;
-use anteroom_types::{EventKind, Purpose, TurnId, Wall};
+use anteroom_types::{EventKind, Purpose, TaskKind, TurnId, Wall};
 use std::sync::Arc;
 
 /// What a search found, as the conversation is told it: danger first.
@@ -113,7 +113,10 @@ impl Call {
                 let due = Wall(self.shared.clock.wall().0 + i64::try_from(due_in_ms).unwrap_or(i64::MAX / 2));
                 let task = self.shared.clock.task_id();
                 self.task_made = true;
-                self.task.get_or_insert(task);
+                if kind == TaskKind::Urgent {
+                    self.task = Some((task, kind));
+                }
+                self.task.get_or_insert((task, kind));
                 self.desk(DeskInput::TaskMade).await;
                 self.story
                     .tell(EventKind::TaskCreated {
@@ -186,8 +189,12 @@ impl Call {
         }
     }
 
-    /// The caller gave up before anything was said: somebody rings back.
+    /// The caller gave up before anything was said: somebody rings back. Whose offer was refused is likely to come again with
+    /// another at once, and a carrier does: that is one caller.
     pub(super) async fn given_up(&mut self) {
+        if self.without_media && !self.shared.is_news(&self.arrival.from) {
+            return;
+        }
         let (kind, summary, number, due_in_ms) = self.shared.clinic().missed_call(&self.arrival.from);
         self.conv_effect(ConvEffect::CreateTask {
             kind,

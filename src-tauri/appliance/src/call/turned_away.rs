@@ -1,7 +1,7 @@
 //! Callers for whom there was no room. They heard no more than their telephone's busy tone: somebody rings them back.
 
 use super::story::Story;
-use crate::engine::Shared;
+use crate::engine::{Shared, lock};
 use anteroom_types::event::TRUNK_DIRECT;
 use anteroom_types::{EndReason, EventKind, Mono, Pii, Purpose, TaskKind, Wall};
 use std::collections::HashMap;
@@ -28,20 +28,26 @@ impl TurnedAway {
         self.lately.insert(from.to_owned(), now);
         true
     }
+}
 
-    /// Makes a record and a task of a call that the SIP layer refused.
-    pub(crate) fn tell(
-        &mut self,
-        shared: &Arc<Shared>,
+impl Shared {
+    /// Whether this caller was not turned away lately.
+    pub(super) fn is_news(&self, from: &Pii<String>) -> bool {
+        lock(&self.turned_away).is_news(from.open(Purpose::Staff), self.clock.now())
+    }
+
+    /// Makes a record and a task of a call that was refused before it was one.
+    pub(crate) fn tell_turned_away(
+        self: &Arc<Self>,
         from: Pii<String>,
         to: Pii<String>,
         trunk: Option<String>,
     ) {
-        shared.metrics.calls_refused.inc();
-        if !self.is_news(from.open(Purpose::Staff), shared.clock.now()) {
+        self.metrics.calls_refused.inc();
+        if !self.is_news(&from) {
             return;
         }
-        let shared = Arc::clone(shared);
+        let shared = Arc::clone(self);
         tokio::spawn(async move {
             let mut story = Story::new(
                 Arc::clone(&shared),

@@ -47,6 +47,9 @@ pub struct Config {
     pub web: WebSection,
     /// Log files.
     pub log: LogSection,
+    /// The file it was read from, if from one.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
 
 /// `[clinic]`
@@ -262,7 +265,9 @@ impl Config {
             });
         }
         let text = std::fs::read_to_string(path).map_err(read)?;
-        Self::parse(&text, path)
+        let mut config = Self::parse(&text, path)?;
+        config.file = Some(path.to_owned());
+        Ok(config)
     }
 
     /// Checks the text of a file; `path` is for messages.

@@ -59,13 +59,27 @@ impl DeskCall {
     fn ring_urgently(&mut self, h: HandOver) {
         self.urgent = true;
         self.task_made |= h.task_made;
-        let Phase::Ringing(r) = &self.phase else { return };
-        // Who has answered has the caller in a moment.
-        if r.candidate.is_some() {
+        let mut rounds = h.plan.rounds();
+        if rounds.is_empty() {
             return;
         }
-        let ring: Vec<Option<Target>> = r.round.iter().map(|l| self.target(*l)).collect();
-        let mut rounds = h.plan.rounds();
+        if self.direction == Direction::Incoming {
+            self.group = Some(h.plan.clone());
+        }
+        let now = self.now;
+        let Phase::Ringing(r) = &mut self.phase else {
+            return;
+        };
+        // Who has answered has the caller in a moment. If they do not take them after all, everybody is rung.
+        if r.candidate.is_some() {
+            r.rounds = rounds;
+            r.fallback = h.plan.fallback;
+            r.total_until = now.plus_ms(h.plan.total_ms);
+            r.passed_over.clear();
+            return;
+        }
+        let round = r.round.clone();
+        let ring: Vec<Option<Target>> = round.iter().map(|l| self.target(*l)).collect();
         let Some(first) = rounds.pop_front() else { return };
         let targets: Vec<Target> = first
             .targets
@@ -73,10 +87,6 @@ impl DeskCall {
             .filter(|t| !ring.iter().flatten().any(|r| r == t))
             .collect();
         let legs = self.dial_all(&targets, Part::Rings, DialFor::Caller);
-        if self.direction == Direction::Incoming {
-            self.group = Some(h.plan.clone());
-        }
-        let now = self.now;
         if let Phase::Ringing(r) = &mut self.phase {
             r.round.extend(legs);
             r.rounds = rounds;

@@ -226,6 +226,33 @@ fn an_emergency_while_somebody_is_rung_rings_everybody_else_beside_them() {
 }
 
 #[test]
+fn an_emergency_while_somebody_is_told_of_the_call_rings_everybody_if_they_do_not_take_it() {
+    let mut s = Story::incoming();
+    s.happens(DeskInput::HandOver(HandOver {
+        plan: plan("ann1", Fallback::Queue),
+        briefing: Briefing::Spoken,
+        sentence_ms: None,
+        task_made: false,
+        urgent: false,
+    }));
+    s.answers('A');
+    assert!(s.so_far().iter().any(|t| t.starts_with("say A Brief")));
+    s.happens(DeskInput::HandOver(HandOver {
+        plan: plan("ann1 bob1", Fallback::Voicemail),
+        briefing: Briefing::Spoken,
+        sentence_ms: None,
+        task_made: true,
+        urgent: true,
+    }))
+    .check(&[]);
+    s.hangs_up('A');
+    let told = s.so_far();
+    for who in ["dial B ann1 Caller urgent", "dial D bob1 Caller urgent"] {
+        assert!(told.contains(&who.to_owned()), "{told:?}");
+    }
+}
+
+#[test]
 fn the_receptionist_has_the_caller_back_within_the_time_it_is_told() {
     let seconds = |step: u64, total: u64| RingTimes {
         step_ms: step * 1_000,

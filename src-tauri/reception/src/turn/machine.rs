@@ -137,6 +137,12 @@ impl TurnTaker {
         matches!(self.speech, Speech::Speaking(_))
     }
 
+    /// Whether there is voice in this moment.
+    #[must_use]
+    pub const fn has_voice(&self) -> bool {
+        matches!(&self.speech, Speech::Speaking(s) if s.voice)
+    }
+
     /// Takes `ev`, which happened at `now`, and appends what is to be done to `out`. Time never goes back: an
     /// earlier `now` counts as the latest one.
     pub fn handle(&mut self, now: Mono, ev: TurnEvent, out: &mut Vec<TurnEffect>) {

@@ -214,6 +214,10 @@ impl Core {
     }
 
     fn tell_turned_away(&mut self, hop: &Hop, request: &Request) {
+        // It came by another way as well, and was taken.
+        if merge_key(request).is_some_and(|m| self.merged.contains_key(&m)) {
+            return;
+        }
         let trunk = self.trunk_of(hop);
         let (from, _) = caller(&request.headers, trunk.is_some());
         self.emit(SipEvent::TurnedAway {

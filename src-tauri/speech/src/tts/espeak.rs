@@ -134,7 +134,7 @@ impl Espeak {
 
     fn voice<'a>(&'a self, language: &'a str) -> &'a str {
         let primary = |tag: &'a str| tag.split('-').next().unwrap_or(tag);
-        if primary(language) == primary(&self.config.voice) {
+        if primary(language).eq_ignore_ascii_case(primary(&self.config.voice)) {
             &self.config.voice
         } else {
             language
