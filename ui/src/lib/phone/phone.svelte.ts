@@ -318,8 +318,9 @@ export class Phone {
       return;
     }
     this.micProblem = null;
+    if (this.setup.is !== 'ready') return;
     this.#turnTo(null);
-    if (this.setup.is === 'ready') this.#add(line.call(target.trim(), own(opened.stream), ice(this.setup.handset)));
+    this.#add(line.call(target.trim(), own(opened.stream), ice(this.setup.handset)));
   }
 
   mute(call: PhoneCall): void {
