@@ -95,6 +95,13 @@ async function over(who = anna) {
 /** Where the call stands at the desk. */
 const place = (desk) => server.do(`desk ${JSON.stringify({ legs: [], listeners: [], ...desk })}`);
 
+const leg = (user, held = false) => ({
+  leg: '01ARZ3NDEKTSV4RRFFQ69G5FAW',
+  party: user === null ? { is: 'caller' } : { is: 'user', user },
+  held,
+  encrypted: true,
+});
+const heldBy = (by, on_hold = true) => ({ stage: { is: 'held', by, since: Date.now() }, on_hold });
 const talkingTo = (...who) => ({ stage: { is: 'talking', who, since: Date.now() } });
 const ringingAt = (...who) => ({ stage: { is: 'ringing', who, since: Date.now() } });
 
@@ -112,13 +119,27 @@ const urgentFor = (page) =>
     });
   });
 
-/** While `act` runs, anna's page asks nothing of the desk. */
-async function asksNothing(act) {
+/** For a page that is told of more than this server tells: goes before it is opened, and tells it. From then on the page hears
+ * nothing from the server that is older. */
+function teller() {
+  let [page, seq] = [null, 1_000_000];
+  return {
+    before: (opened) =>
+      opened.routeWebSocket(/\/api\/v1\/events/, (socket) => {
+        page = socket;
+        socket.connectToServer().onMessage((text) => socket.send(text));
+      }),
+    tell: (body) => page.send(JSON.stringify({ message: 'event', event: { seq: (seq += 1), body } })),
+  };
+}
+
+/** While `act` runs, a page asks nothing of the desk. */
+async function asksNothing(act, page = anna.page) {
   const asked = [];
   const hear = (r) => r.url().endsWith('/desk') && asked.push(r.postData());
-  anna.page.on('request', hear);
+  page.on('request', hear);
   await act();
-  anna.page.off('request', hear);
+  page.off('request', hear);
   assert.deepEqual(asked, []);
 }
 
@@ -359,6 +380,128 @@ const steps = {
     await over(caller);
     await anna.page.getByText('01632 960123 is parked in slot 1').waitFor();
     assert.deepEqual(await asks(() => button(anna.page, 'Retrieve').click()), { command: 'retrieve', slot: 1 });
+  },
+
+  async 'what the desk holds can be had again whatever other telephones do, and while somebody is asked'() {
+    place(talkingTo('anna'));
+    await connected(caller);
+    const far = [leg(null, true), leg('anna')];
+    place({ ...heldBy('anna', false), legs: far });
+    await anna.page.getByText('The other side holds you').waitFor();
+    assert.deepEqual(await asks(() => press('h', 'Hold')), { command: 'hold' });
+    place({ ...heldBy('anna'), legs: far });
+    await anna.page.getByText('On hold').waitFor();
+    assert.deepEqual(await asks(() => button(anna.page, 'Resume').click()), { command: 'resume' });
+    await button(anna.page, 'Hold').waitFor();
+    const asking = { is: 'consulting', by: 'anna', to: 'ben', briefing: 'text', answered: false, since: Date.now() };
+    place({ stage: asking, on_hold: true });
+    await anna.page.getByText('Asking Ben Example').waitFor();
+    assert.deepEqual(await asks(() => press('h', 'Resume')), { command: 'resume' });
+    await over(caller);
+  },
+
+  async 'who turns to another call is not heard in the first, whatever the desk does, and has it back as it was'() {
+    const held = caller.page.getByText('The other side holds you');
+    place(talkingTo('anna'));
+    await connected(caller);
+    const refuse = (route) => route.fulfill({ status: 409, contentType: 'application/json', body: JSON.stringify({ code: 'desk.wrong_state', message: '', hint: '', trace: null }) });
+    await anna.page.route('**/desk', refuse);
+    await dial(ben.page, 'anna');
+    await ringing(anna.page).waitFor();
+    await anna.page.keyboard.press('a');
+    await anna.page.getByRole('region', { name: 'Ben Example' }).waitFor();
+    await held.waitFor();
+    await hears(ben.page, HERTZ.anna);
+    await hears(caller.page, HERTZ.anna, false);
+    await anna.page.keyboard.press('m');
+    await hears(ben.page, HERTZ.anna, false);
+    await anna.page.keyboard.press('m');
+    // Back, and to the other once more.
+    const below = anna.page.locator('.other');
+    await button(below, 'Resume').click();
+    await caller.page.getByText('Talking').waitFor();
+    await anna.page.getByRole('region', { name: /^01632 960123/ }).waitFor();
+    await hears(caller.page, HERTZ.anna);
+    await hears(ben.page, HERTZ.anna, false);
+    await anna.page.unroute('**/desk', refuse);
+    // With the caller set apart, a colleague in the call would go on hearing her.
+    place({ ...heldBy('anna'), legs: [leg(null), leg('anna'), leg('carla')] });
+    await anna.page.getByText('On hold').first().waitFor();
+    await asksNothing(async () => {
+      await button(below, 'Resume').click();
+      await held.waitFor();
+      await hears(caller.page, HERTZ.anna, false);
+      await hears(ben.page, HERTZ.anna);
+      await button(ben.page, 'Hang up').click();
+      await idle(ben.page);
+    });
+    assert.deepEqual(await asks(() => button(anna.page, 'Resume').click()), { command: 'resume' });
+    await caller.page.getByText('Talking').waitFor();
+    await hears(caller.page, HERTZ.anna);
+    await over(caller);
+  },
+
+  async 'a call that another telephone joins with its other one goes on as that one'() {
+    const { before, tell } = teller();
+    const carla = await person('carla', 'allowed', 'user', before);
+    try {
+      await ready(carla.page);
+      place(talkingTo('ben'));
+      await dial(caller.page, 'carla');
+      await ringing(carla.page).waitFor();
+      await carla.page.keyboard.press('a');
+      await carla.page.getByText('Somebody else has this call').waitFor();
+      const there = `${call.slice(0, -1)}${call.endsWith('0') ? '1' : '0'}`;
+      const event = (id, seq, kind) => tell({ about: 'call', event: { call: id, trace: '0'.repeat(32), seq, at: Date.now(), mono: 0, kind } });
+      event(there, 1, { type: 'offered', from: '01632 960077', to: 'reception', trunk: 'main' });
+      tell({ about: 'desk', desk: { call: there, ...talkingTo('carla'), legs: [leg(null), leg('carla')], listeners: [] } });
+      event(call, 1_000, { type: 'ended', reason: 'transferred', seconds: 9 });
+      await carla.page.getByRole('region', { name: '01632 960077' }).waitFor();
+      const [asked] = await Promise.all([carla.page.waitForRequest((r) => r.url().endsWith('/desk')), button(carla.page, 'Hold').click()]);
+      assert.ok(asked.url().endsWith(`/calls/${there}/desk`), asked.url());
+      await button(carla.page, 'Hang up').click();
+      await idle(caller.page);
+    } finally {
+      await carla.close();
+    }
+  },
+
+  async 'who takes the ringing of whom a colleague rang is offered what that one would be'() {
+    const inside = (page) =>
+      page.routeWebSocket(/\/api\/v1\/events/, (socket) => {
+        socket.connectToServer().onMessage((text) => {
+          const message = JSON.parse(text);
+          for (const { events } of message.snapshot?.calls ?? []) {
+            if (events[0].call === call) Object.assign(events[0].kind, { from: 'ben', to: 'dev', trunk: 'inside' });
+          }
+          socket.send(JSON.stringify(message));
+        });
+      });
+    const carla = await person('carla', 'allowed', 'user', inside);
+    try {
+      await ready(carla.page);
+      const legs = [leg('ben'), leg('carla')];
+      place({ ...ringingAt('carla', 'dev'), legs: [...legs, leg('dev')] });
+      await dial(caller.page, 'carla');
+      await carla.page.getByRole('heading', { name: 'Incoming call Ben Example' }).waitFor();
+      await carla.page.keyboard.press('a');
+      place({ ...talkingTo('ben', 'carla'), legs });
+      await carla.page.getByText('Only Ben Example, who made this call').waitFor();
+      for (const name of ['Park', 'Give to…']) assert.equal(await button(carla.page, name).isDisabled(), true, name);
+      assert.equal(await button(carla.page, 'Pause recording').isDisabled(), false);
+      await asksNothing(async () => {
+        await button(carla.page, 'Hold').click();
+        await caller.page.getByText('The other side holds you').waitFor();
+        await button(carla.page, 'Resume').click();
+        await caller.page.getByText('Talking').waitFor();
+      }, carla.page);
+      place({ ...heldBy('ben'), legs });
+      await carla.page.getByText('The other side holds you').waitFor();
+      await button(carla.page, 'Hang up').click();
+      await idle(caller.page);
+    } finally {
+      await carla.close();
+    }
   },
 
   async 'recording is paused while a payment card is read out, and goes on'() {
@@ -617,6 +760,22 @@ const steps = {
       await look('handset-three');
       assert.deepEqual(await asks(() => button(anna.page, 'Leave the call').click()), { command: 'leave' });
       await over();
+      // Where the desk does not tell who listens, the manager's own page knows all the same, whatever becomes of the call.
+      talking(['ben'], []);
+      const rung = manager.page.waitForRequest((r) => r.url().endsWith('/desk'));
+      await button(manager.page, 'Listen').click();
+      assert.deepEqual((await rung).postDataJSON(), { command: 'listen' });
+      await dial(caller.page, 'carla');
+      await ringing(manager.page).waitFor();
+      await manager.page.keyboard.press('a');
+      await caller.page.getByText('Talking').waitFor();
+      place({ ...heldBy('ben'), legs: [leg(null), leg('ben')] });
+      await manager.page.getByText('Held by Ben Example').waitFor();
+      for (const name of ['Hold', 'Park', 'Give to…', 'Pause recording']) assert.equal(await button(manager.page, name).isDisabled(), true, name);
+      await asksNothing(async () => {
+        await button(manager.page, 'Leave the call').click();
+        await Promise.all([manager, caller].map(({ page }) => idle(page)));
+      }, manager.page);
     } finally {
       await manager.close();
     }

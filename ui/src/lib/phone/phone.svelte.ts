@@ -5,7 +5,7 @@ import * as client from '../client';
 import { load, present, save, type Choice, type MicProblem, type Sound, type Use } from './devices';
 import { Leader, type Role } from './leader';
 import { Line, type Registration } from './line';
-import { NOTHING, heldHere, heldThere, may, maySeeTo, type May } from './may';
+import { NOTHING, heldHere, heldThere, inHand, may, maySeeTo, movedTo, wasRung, type Inside, type May, type Place } from './may';
 import { Mic } from './mic';
 import { heard, type Heard, type Look } from './quality';
 import { Ringer } from './ringer';
@@ -28,8 +28,14 @@ export class PhoneCall {
   callId = $state<string | null>(null);
   answeredAt = $state<number | null>(null);
   muted = $state(false);
-  /** Held by SIP; calls the desk knows are held there. */
+  /** Held by our own telephone; the desk may hold it besides. */
   held = $state(false);
+  /** We have turned to another call. */
+  away = $state(false);
+  /** We came to supervise. */
+  supervises = false;
+  /** The desk knew it once. */
+  known = false;
   farHeld = $state(false);
   digits = $state('');
   received = $state('');
@@ -94,14 +100,12 @@ export class Phone {
   #fresh: Handset | null = null;
   /** A setup waits for the end of the last call. */
   #due = false;
+  /** The call we asked to supervise: our telephone is about to ring for it. */
+  #supervising: CallId | null = null;
 
   ringing = $derived(this.calls.filter((c) => c.phase === 'ringing' || c.phase === 'answering'));
-  /** The call in hand: one that talks, else one that is being made. */
-  active = $derived(
-    this.calls.find((c) => c.phase === 'talking' && !this.isHeld(c)) ??
-      this.calls.find((c) => c.phase === 'talking' || c.phase === 'calling') ??
-      null,
-  );
+  /** The call in hand. */
+  active = $derived(inHand(this.calls));
 
   constructor(board: Board) {
     this.board = board;
@@ -113,6 +117,8 @@ export class Phone {
         const offer = this.offerOf(desk);
         if (offer?.answered === true) call.offered = offer;
         else if (desk?.stage.is !== 'ringing') call.offered = null;
+        if (desk !== null) call.known = true;
+        else if (call.known) this.#follow(call);
       }
     });
   }
@@ -213,12 +219,24 @@ export class Phone {
   may(call: PhoneCall): May {
     if (this.registration.is === 'signed_out') return { ...NOTHING, bar: { is: 'signed_out' } };
     if (call.callId === null) return { hold: 'line', park: false, give: true, consult: false, pause: false, leave: false, bar: null };
-    return may({
+    return may(this.#place(call));
+  }
+
+  #place(call: PhoneCall): Place {
+    return {
       desk: this.deskOf(call),
       isMe: (user) => this.isMe(user),
       inside: this.#inside(call),
       asked: this.asked(call) !== null,
-    });
+      supervises: call.supervises,
+    };
+  }
+
+  /** A call that the desk knew goes on as another one there. */
+  #follow(call: PhoneCall): void {
+    if (call.phase !== 'talking') return;
+    const to = movedTo(this.board.desk, this.calls.map((c) => c.callId), (user) => this.isMe(user));
+    if (to !== null) call.callId = to;
   }
 
   /** Whether the caller of a call that rings here can be sent elsewhere. */
@@ -227,7 +245,7 @@ export class Phone {
   }
 
   /** Who placed a call within the clinic, and whom they rang. */
-  #inside(call: PhoneCall): { from: string; to: string } | null {
+  #inside(call: PhoneCall): Inside {
     const view = this.board.calls.find((c) => c.id === call.callId);
     return view?.to == null ? null : { from: view.from, to: view.to };
   }
@@ -239,7 +257,7 @@ export class Phone {
     const nameOf = (user: string) => this.board.people.find((p) => p.user === user)?.name;
     const inside = this.#inside(call);
     if (inside !== null) {
-      const other = this.isMe(inside.to) ? inside.from : inside.to;
+      const other = wasRung(this.deskOf(call), inside, (user) => this.isMe(user)) ? inside.from : inside.to;
       return nameOf(other) ?? (other || null);
     }
     const from = this.board.calls.find((c) => c.id === call.callId)?.from;
@@ -252,12 +270,12 @@ export class Phone {
   }
 
   isHeld(call: PhoneCall): boolean {
-    return call.held || heldHere(this.deskOf(call), this.#inside(call), (user) => this.isMe(user));
+    return call.held || heldHere(this.#place(call));
   }
 
   /** Whether the other side holds us. */
   isFarHeld(call: PhoneCall): boolean {
-    return call.farHeld || heldThere(this.deskOf(call), this.#inside(call), (user) => this.isMe(user));
+    return call.farHeld || heldThere(this.#place(call));
   }
 
   async answer(call: PhoneCall): Promise<void> {
@@ -273,9 +291,7 @@ export class Phone {
       return;
     }
     this.micProblem = null;
-    for (const other of this.calls) {
-      if (other !== call && other.phase === 'talking' && !this.isHeld(other)) await this.hold(other, true);
-    }
+    this.#turnTo(call);
     call.sip.answer(own(opened.stream), ice(this.setup.handset));
   }
 
@@ -302,8 +318,9 @@ export class Phone {
       return;
     }
     this.micProblem = null;
-    for (const other of this.calls) if (other.phase === 'talking' && !this.isHeld(other)) await this.hold(other, true);
-    if (this.setup.is === 'ready') this.#add(line.call(target.trim(), own(opened.stream), ice(this.setup.handset)));
+    if (this.setup.is !== 'ready') return;
+    this.#turnTo(null);
+    this.#add(line.call(target.trim(), own(opened.stream), ice(this.setup.handset)));
   }
 
   mute(call: PhoneCall): void {
@@ -311,19 +328,61 @@ export class Phone {
     call.sip.mute(call.muted);
   }
 
-  /** At the desk, where it takes that from us; else our own telephone holds the line, so that we can turn to another call. */
+  /** At the desk, where it takes that from us; else by our own telephone. Taking a call off hold ends whatever holds it here. */
   async hold(call: PhoneCall, on: boolean): Promise<void> {
-    const atDesk = on ? this.may(call).hold === 'desk' : !call.held;
-    if (call.callId !== null && atDesk) await this.command(call, { command: on ? 'hold' : 'resume' });
-    else if (!call.sip.hold(on)) call.problem = new Error('glare');
+    if (on) {
+      if (call.callId !== null && this.may(call).hold === 'desk') await this.command(call, { command: 'hold' });
+      else this.#holdOwn(call, true);
+      return;
+    }
+    this.#takeUp(call);
+    if (heldHere(this.#place(call))) await this.command(call, { command: 'resume' });
   }
 
   /** Takes a held call in hand; the one that talks is held instead. */
   async swap(call: PhoneCall): Promise<void> {
-    for (const other of this.calls) {
-      if (other !== call && other.phase === 'talking' && !this.isHeld(other)) await this.hold(other, true);
-    }
+    this.#turnTo(call);
     await this.hold(call, false);
+  }
+
+  /** Turns away from every call but this one, or for one to come. Our own telephone holds them, so that none of them hears us
+   * whatever the desk does: its hold sets the caller apart, and whoever else is in the call would go on hearing us. Ours is
+   * enough: a caller with whom nobody is left hears music, and those with whom a colleague is go on talking. */
+  #turnTo(call: PhoneCall | null): void {
+    for (const other of this.calls) {
+      if (other === call || other.phase === 'ringing') continue;
+      other.away = true;
+      this.#holdOwn(other, true);
+    }
+    if (call !== null) this.#takeUp(call);
+  }
+
+  #takeUp(call: PhoneCall): void {
+    call.away = false;
+    if (call.held) this.#holdOwn(call, false);
+  }
+
+  #holdOwn(call: PhoneCall, on: boolean): void {
+    call.held = on;
+    call.sip.hold(on);
+  }
+
+  /** Asks to listen to a call of others, to whisper or to barge in: our telephone rings for it. */
+  async supervise(call: CallId, command: DeskCommand): Promise<void> {
+    this.#supervising = call;
+    try {
+      await client.desk(call, command);
+    } catch (e) {
+      if (this.#supervising === call) this.#supervising = null;
+      throw e;
+    }
+  }
+
+  /** Leaves a call to the others. Who supervises hangs up: the desk cannot tell whose telephone somebody who is signed in as
+   * nobody in particular means. */
+  async leave(call: PhoneCall): Promise<void> {
+    if (this.may(call).bar?.is === 'supervises') this.end(call);
+    else await this.command(call, { command: 'leave' });
   }
 
   digit(call: PhoneCall, digit: string): void {
@@ -440,6 +499,8 @@ export class Phone {
     // Read back, so that what is changed is what is shown.
     const call = this.calls[this.calls.length - 1];
     if (call === undefined) return;
+    call.supervises = sip.callId !== null && sip.callId === this.#supervising;
+    if (call.supervises) this.#supervising = null;
     sip.attach({
       progress: () => {
         call.callId = sip.callId;

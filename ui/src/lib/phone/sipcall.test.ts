@@ -1,5 +1,80 @@
-import { describe, expect, it } from 'vitest';
-import { ending, type Ending } from './sipcall';
+import type { RTCSession } from 'jssip/lib/RTCSession';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { SipCall, ending, type Ending } from './sipcall';
+
+/** As much of the library's session as holding needs; `ready` is whether nothing else is being agreed on. */
+function session() {
+  const is = { ready: true, held: false, muted: false, ended: false, asked: 0 };
+  const listeners = new Map<string, (e: object) => void>();
+  const change = (held: boolean) => {
+    is.asked += 1;
+    if (is.ready) is.held = held;
+    return is.ready;
+  };
+  const session = {
+    remote_identity: { display_name: '', uri: { user: '' } },
+    connection: { addEventListener: () => undefined },
+    on: (event: string, then: (e: object) => void) => listeners.set(event, then),
+    isEnded: () => is.ended,
+    isOnHold: () => ({ local: is.held, remote: false }),
+    hold: () => change(true),
+    unhold: () => change(false),
+    mute: () => (is.muted = true),
+    unmute: () => (is.muted = false),
+  };
+  const call = new SipCall(session as unknown as RTCSession, 'in', null, null);
+  return { is, call, tell: (event: string, e: object = {}) => listeners.get(event)?.(e) };
+}
+
+describe('hold', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it('is at once where it can be, and not twice', () => {
+    const { is, call } = session();
+    call.hold(true);
+    call.hold(true);
+    expect(is).toMatchObject({ held: true, muted: false, asked: 1 });
+    call.hold(false);
+    expect(is).toMatchObject({ held: false, muted: false, asked: 2 });
+  });
+
+  it('that cannot be agreed on yet silences us, and comes as soon as it can', () => {
+    const { is, call } = session();
+    is.ready = false;
+    call.hold(true);
+    vi.advanceTimersByTime(1_000);
+    expect(is).toMatchObject({ held: false, muted: true });
+    is.ready = true;
+    vi.advanceTimersByTime(1_000);
+    expect(is).toMatchObject({ held: true, muted: false });
+  });
+
+  it('that is not wanted any more does not come late, and leaves the mute that was asked for', () => {
+    const { is, call } = session();
+    is.ready = false;
+    call.hold(true);
+    call.mute(true);
+    call.hold(false);
+    expect(is).toMatchObject({ held: false, muted: true });
+    call.mute(false);
+    expect(is.muted).toBe(false);
+    is.ready = true;
+    vi.advanceTimersByTime(1_000);
+    expect(is).toMatchObject({ held: false, muted: false });
+  });
+
+  it('is not tried of a call that is over', () => {
+    const { is, call, tell } = session();
+    is.ready = false;
+    call.hold(true);
+    is.ended = true;
+    tell('ended');
+    const { asked } = is;
+    vi.advanceTimersByTime(1_000);
+    expect(is.asked).toBe(asked);
+  });
+});
 
 describe('what became of a call', () => {
   it.each<[string, string, number | null, Ending]>([

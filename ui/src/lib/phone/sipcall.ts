@@ -20,6 +20,8 @@ export interface CallHost {
 const RESTART_AFTER_MS = 2_500;
 /** How long to wait for more candidates once there is one: relays and reflectors that do not answer must not delay a call. */
 const CANDIDATES_MS = 800;
+/** How long until a hold that could not be agreed on is tried again. */
+const HOLD_AGAIN_MS = 200;
 /** Decline with 486: the call goes on ringing at others. 6xx would end it everywhere (RFC 3261 21.6). */
 const BUSY_HERE = 486;
 
@@ -34,6 +36,10 @@ export class SipCall {
   #watched: RTCPeerConnection | null = null;
   #restart: ReturnType<typeof setTimeout> | undefined;
   #gathering: ReturnType<typeof setTimeout> | undefined;
+  #holding: ReturnType<typeof setTimeout> | undefined;
+  #muted = false;
+  /** To be held as soon as that can be agreed on. */
+  #quiet = false;
   #early: MediaStream | null = null;
   #over: Ending | null = null;
   #mic: MediaStream | null;
@@ -74,13 +80,27 @@ export class SipCall {
   }
 
   mute(on: boolean): void {
-    if (on) this.#session.mute({ audio: true });
-    else this.#session.unmute({ audio: true });
+    this.#muted = on;
+    this.#silence();
   }
 
-  /** Holds by SIP: for calls the desk does not know. False when it cannot be done now. */
-  hold(on: boolean): boolean {
-    return on ? this.#session.hold() : this.#session.unhold();
+  /** Holds by SIP, or ends that: now, or once the call is up and nothing else is being agreed on. Whom it is to hold does not hear
+   * us meanwhile. */
+  hold(on: boolean): void {
+    clearTimeout(this.#holding);
+    const s = this.#session;
+    if (s.isEnded()) return;
+    const done = s.isOnHold().local === on || (on ? s.hold() : s.unhold());
+    this.#quiet = on && !done;
+    this.#silence();
+    if (!done) this.#holding = setTimeout(() => this.hold(on), HOLD_AGAIN_MS);
+  }
+
+  #silence(): void {
+    // Before there is a connection nothing can be heard.
+    if ((this.#session.connection as RTCPeerConnection | null | undefined) == null) return;
+    if (this.#muted || this.#quiet) this.#session.mute({ audio: true });
+    else this.#session.unmute({ audio: true });
   }
 
   /** Gives the call on by SIP: for calls the desk does not know. */
@@ -141,6 +161,7 @@ export class SipCall {
     });
     s.on('accepted', (e: { response?: { getHeader(name: string): string | undefined } }) => {
       this.#learn(e.response);
+      this.#silence();
       this.#host?.answered();
     });
     s.on('hold', ({ originator }) => this.#held(originator, true));
@@ -182,6 +203,7 @@ export class SipCall {
   #finish(why: Ending): void {
     clearTimeout(this.#restart);
     clearTimeout(this.#gathering);
+    clearTimeout(this.#holding);
     for (const track of this.#mic?.getTracks() ?? []) track.stop();
     this.#over = why;
     this.#host?.over(why);

@@ -155,5 +155,5 @@ export function trouble(e: unknown): string {
     if (e.status === 401) return m.hs_reg_signed_out();
     return failure(e);
   }
-  return e instanceof Error && e.message === 'glare' ? m.hs_try_again() : m.hs_failed();
+  return m.hs_failed();
 }
