@@ -277,6 +277,11 @@ const steps = {
     await anna.page.getByText('This handset has lost its connection.').waitFor();
     await look('handset-lost');
     await hears(ben.page, HERTZ.anna);
+    // Nothing can be asked of anybody: who is to hear nothing hears nothing all the same, and nobody is hung up on for it.
+    await anna.page.keyboard.press('h');
+    await hears(ben.page, HERTZ.anna, false);
+    await anna.page.keyboard.press('h');
+    await hears(ben.page, HERTZ.anna);
     server.do('mend');
     for (const { page } of everybody) await button(page, 'Try now').click().catch(() => undefined);
     await Promise.all(everybody.map(({ page }) => page.getByText('This handset has lost its connection.').waitFor({ state: 'detached' })));

@@ -124,7 +124,7 @@ export class Line {
     const over = () => this.#calls.delete(call);
     session.on('ended', over);
     session.on('failed', over);
-    const call = new SipCall(session, way, callId, mic);
+    const call = new SipCall(session, way, callId, mic, () => this.#socket.isConnected());
     this.#calls.add(call);
     return call;
   }

@@ -4,7 +4,7 @@ import { SipCall, ending, type Ending } from './sipcall';
 
 /** As much of the library's session as holding needs; `ready` is whether nothing else is being agreed on. */
 function session() {
-  const is = { ready: true, held: false, muted: false, ended: false, asked: 0 };
+  const is = { ready: true, connected: true, held: false, muted: false, ended: false, asked: 0, again: [] as boolean[], agreed: () => undefined as void };
   const listeners = new Map<string, (e: object) => void>();
   const change = (held: boolean) => {
     is.asked += 1;
@@ -16,14 +16,26 @@ function session() {
     connection: { addEventListener: () => undefined },
     on: (event: string, then: (e: object) => void) => listeners.set(event, then),
     isEnded: () => is.ended,
+    isEstablished: () => !is.ended,
+    isReadyToReOffer: () => is.ready,
+    terminate: () => (is.ended = true),
+    renegotiate: (options: { rtcOfferConstraints: { iceRestart: boolean } }, done: () => void) => {
+      is.again.push(options.rtcOfferConstraints.iceRestart);
+      is.agreed = done;
+      return true;
+    },
     isOnHold: () => ({ local: is.held, remote: false }),
     hold: () => change(true),
     unhold: () => change(false),
     mute: () => (is.muted = true),
     unmute: () => (is.muted = false),
   };
-  const call = new SipCall(session as unknown as RTCSession, 'in', null, null);
-  return { is, call, tell: (event: string, e: object = {}) => listeners.get(event)?.(e) };
+  const call = new SipCall(session as unknown as RTCSession, 'in', null, null, () => is.connected);
+  /** The library gives up. */
+  const gives = (cause?: string) => {
+    (session.terminate as (options: { cause: string | undefined }) => void)({ cause });
+  };
+  return { is, call, gives, tell: (event: string, e: object = {}) => listeners.get(event)?.(e) };
 }
 
 describe('hold', () => {
@@ -73,6 +85,61 @@ describe('hold', () => {
     const { asked } = is;
     vi.advanceTimersByTime(1_000);
     expect(is.asked).toBe(asked);
+  });
+});
+
+describe('a change that comes to nothing', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it.each(['WebRTC Error', 'Connection Error', 'Request Timeout'])('by %s leaves the call, silent while it should be held', (cause) => {
+    const { is, call, gives } = session();
+    call.hold(true);
+    gives(cause);
+    expect(is).toMatchObject({ ended: false, muted: true, again: [] });
+    vi.advanceTimersByTime(2_000);
+    expect(is).toMatchObject({ ended: false, muted: true, again: [false] });
+    is.agreed();
+    expect(is).toMatchObject({ held: true, muted: false });
+    vi.advanceTimersByTime(60_000);
+    expect(is.again).toEqual([false]);
+  });
+
+  it('is asked for again only so often', () => {
+    const { is, call, gives } = session();
+    call.hold(true);
+    for (let n = 0; n < 5; n += 1) {
+      gives('WebRTC Error');
+      vi.advanceTimersByTime(2_000);
+    }
+    expect(is).toMatchObject({ ended: false });
+    expect(is.again.length).toBe(5);
+    gives('WebRTC Error');
+    expect(is.ended).toBe(true);
+  });
+
+  it('is neither a hang-up of ours, nor a call that has lost its sound', () => {
+    for (const cause of [undefined, 'RTP Timeout', 'Dialog Error']) {
+      const { is, gives } = session();
+      gives(cause);
+      expect(is.ended).toBe(true);
+    }
+  });
+
+  it('waits for the connection: new paths are asked for once it is back', () => {
+    const { is, call } = session();
+    is.connected = false;
+    call.restart();
+    call.hold(true);
+    vi.advanceTimersByTime(20_000);
+    expect(is).toMatchObject({ again: [], asked: 0, muted: true });
+    is.connected = true;
+    vi.advanceTimersByTime(1_000);
+    expect(is.again[0]).toBe(true);
+    expect(is).toMatchObject({ held: true });
+    is.agreed();
+    vi.advanceTimersByTime(60_000);
+    expect(is.again.every((restart) => restart)).toBe(true);
   });
 });
 

@@ -20,8 +20,14 @@ export interface CallHost {
 const RESTART_AFTER_MS = 2_500;
 /** How long to wait for more candidates once there is one: relays and reflectors that do not answer must not delay a call. */
 const CANDIDATES_MS = 800;
-/** How long until a hold that could not be agreed on is tried again. */
-const HOLD_AGAIN_MS = 200;
+/** How long until what could not be asked of the far end is tried again. */
+const AGAIN_MS = 200;
+/** Whoever placed the call asks later again than the other side when both asked at once (RFC 3261 14.1). */
+const GLARE_MS = { in: 0, out: 2_100, spread: 1_900 };
+/** How often the far end may refuse a change, or not answer, before the library has its way. */
+const REFUSALS_MAX = 5;
+/** Why the library hangs up when a change of a call in progress comes to nothing. */
+const SPARED = new Set<string | undefined>(['WebRTC Error', 'Connection Error', 'Request Timeout']);
 /** Decline with 486: the call goes on ringing at others. 6xx would end it everywhere (RFC 3261 21.6). */
 const BUSY_HERE = 486;
 
@@ -37,6 +43,11 @@ export class SipCall {
   #restart: ReturnType<typeof setTimeout> | undefined;
   #gathering: ReturnType<typeof setTimeout> | undefined;
   #holding: ReturnType<typeof setTimeout> | undefined;
+  #asking: ReturnType<typeof setTimeout> | undefined;
+  /** What the far end is yet to agree to: the session as it should be, or new paths as well. */
+  #wants: 'nothing' | 'session' | 'paths' = 'nothing';
+  #refusals = 0;
+  #connected: () => boolean;
   #muted = false;
   /** To be held as soon as that can be agreed on. */
   #quiet = false;
@@ -44,8 +55,10 @@ export class SipCall {
   #over: Ending | null = null;
   #mic: MediaStream | null;
 
-  constructor(session: RTCSession, way: Way, callId: string | null, mic: MediaStream | null) {
+  /** `connected` tells whether the far end can be asked anything now. */
+  constructor(session: RTCSession, way: Way, callId: string | null, mic: MediaStream | null, connected: () => boolean) {
     this.#mic = mic;
+    this.#connected = connected;
     this.#session = session;
     this.way = way;
     this.callId = callId;
@@ -53,6 +66,7 @@ export class SipCall {
     this.name = far.display_name ?? '';
     this.number = far.uri.user ?? '';
     this.#listen();
+    this.#spare();
   }
 
   /** From now on `host` is told; what happened before is told at once. */
@@ -90,10 +104,10 @@ export class SipCall {
     clearTimeout(this.#holding);
     const s = this.#session;
     if (s.isEnded()) return;
-    const done = s.isOnHold().local === on || (on ? s.hold() : s.unhold());
-    this.#quiet = on && !done;
+    const done = s.isOnHold().local === on || (this.#connected() && (on ? s.hold() : s.unhold()));
+    this.#quiet = on && (!done || this.#wants !== 'nothing');
     this.#silence();
-    if (!done) this.#holding = setTimeout(() => this.hold(on), HOLD_AGAIN_MS);
+    if (!done) this.#holding = setTimeout(() => this.hold(on), AGAIN_MS);
   }
 
   #silence(): void {
@@ -130,9 +144,41 @@ export class SipCall {
 
   /** Tries new paths for the sound, when the network has changed (RFC 8445 2.4). */
   restart(): void {
-    if (this.established && this.#session.isReadyToReOffer()) {
-      this.#session.renegotiate({ rtcOfferConstraints: { iceRestart: true } as RTCOfferOptions });
-    }
+    if (!this.established) return;
+    this.#wants = 'paths';
+    this.#ask();
+  }
+
+  #ask(): void {
+    clearTimeout(this.#asking);
+    if (this.#wants === 'nothing' || this.#session.isEnded()) return;
+    const rtcOfferConstraints = { iceRestart: this.#wants === 'paths' } as RTCOfferOptions;
+    const asked =
+      this.#connected() && this.#session.isReadyToReOffer() && this.#session.renegotiate({ rtcOfferConstraints }, () => this.#agreed());
+    if (!asked) this.#asking = setTimeout(() => this.#ask(), AGAIN_MS);
+  }
+
+  #agreed(): void {
+    this.#wants = 'nothing';
+    this.#refusals = 0;
+    this.#quiet = false;
+    this.#silence();
+  }
+
+  /** The library hangs up when a hold or new paths come to nothing, as when both ends ask at once or the connection is lost in that
+   * moment. The call is worth more: it goes on, whoever is to hear nothing hears nothing, and it is asked for again. */
+  #spare(): void {
+    const s = this.#session;
+    const terminate = s.terminate.bind(s);
+    s.terminate = (options) => {
+      if (!s.isEstablished() || !SPARED.has(options?.cause) || this.#refusals >= REFUSALS_MAX) return terminate(options);
+      this.#refusals += 1;
+      if (this.#wants === 'nothing') this.#wants = 'session';
+      this.#quiet = s.isOnHold().local;
+      this.#silence();
+      clearTimeout(this.#asking);
+      this.#asking = setTimeout(() => this.#ask(), GLARE_MS[this.way] + Math.random() * GLARE_MS.spread);
+    };
   }
 
   async look(): Promise<Look | null> {
@@ -204,6 +250,7 @@ export class SipCall {
     clearTimeout(this.#restart);
     clearTimeout(this.#gathering);
     clearTimeout(this.#holding);
+    clearTimeout(this.#asking);
     for (const track of this.#mic?.getTracks() ?? []) track.stop();
     this.#over = why;
     this.#host?.over(why);
