@@ -43,15 +43,20 @@ impl Call {
     /// Whether what the caller says reaches somebody who acts on it: the receptionist, or a person who is not away. When
     /// they have hung up, whether it did then.
     pub(super) fn is_listened_to(&self) -> bool {
-        let person = || matches!(self.desk.view().is, Whereabouts::Talking { held: false, .. });
-        self.heard_at_end
-            .unwrap_or_else(|| self.conversation.as_ref().is_some_and(|c| !c.is_over()) || person())
+        self.heard_at_end.unwrap_or_else(|| {
+            self.conversation.as_ref().is_some_and(|c| !c.is_over()) || self.is_heard_by_a_person()
+        })
+    }
+
+    fn is_heard_by_a_person(&self) -> bool {
+        matches!(self.desk.view().is, Whereabouts::Talking { held: false, .. })
     }
 
     /// The caller is about to be gone: with them the receptionist, who hears their last words no more.
     pub(super) fn note_who_hears_the_end(&mut self) {
-        let person = matches!(self.desk.view().is, Whereabouts::Talking { held: false, .. });
-        self.heard_at_end.get_or_insert(person);
+        if self.heard_at_end.is_none() {
+            self.heard_at_end = Some(self.is_heard_by_a_person());
+        }
     }
 
     /// Whoever hangs up in the middle of a sentence, as after a message, has said it all the same: it is recognised before the
