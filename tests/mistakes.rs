@@ -276,6 +276,7 @@ async fn a_disk_that_runs_full_costs_new_calls_and_no_facts() {
     });
     assert_eq!(refusal.status, 503, "{}", refusal.text);
     assert!(refusal.header("Retry-After").is_some(), "{}", refusal.text);
+    let refused = format!("+4416329607{:02}", served.len());
     assert_eq!(a.http("GET", "/ready", "", "").status, 503);
     assert!(
         a.metric("anteroom_write_failures_total") >= 1.0,
@@ -296,10 +297,15 @@ async fn a_disk_that_runs_full_costs_new_calls_and_no_facts() {
     assert_eq!(answer.status, 200, "{}", answer.text);
     served.push("+441632960802".into());
     served.push(CALLER.into());
+    // Who was refused meanwhile is put down to be rung back, once that can be written.
+    served.push(refused.clone());
     a.until("every call is written to its end", |a| {
         let calls = a.calls();
         calls.len() == served.len() && calls.iter().all(|c| !c["ended"].is_null())
     });
+    let call = a.call_from(&refused).unwrap();
+    assert_eq!(call.summary()["ended"], "refused", "{}", call.story());
+    assert_eq!(call.events("task_created").len(), 1, "{}", call.story());
     let call = a.call_from(CALLER).unwrap();
     assert_eq!(call.entries(), ["opening-hours"], "{}", call.story());
     let (was, is) = (
