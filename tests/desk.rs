@@ -34,7 +34,7 @@ fn a_caller_who_asks_for_a_person_is_put_through_to_a_telephone() {
     caller.ring(&a.desk());
     let (_, ms) = caller.listen(0);
     assert!(ms > 1_000, "the greeting was {ms} ms of sound");
-    caller.speak("call-unseen-speaker-2.wav");
+    caller.speak("call-questions-4.wav");
     desk.until_it_says("Call established");
     caller.hum(CALLER_HZ);
     desk.hum(DESK_HZ);
@@ -71,7 +71,7 @@ fn a_caller_who_asks_for_a_person_and_hangs_up_makes_one_task() {
     caller.ring(&a.desk());
     caller.listen(0);
     // Nobody's telephone is registered: the receptionist says so and offers to have them rung back.
-    caller.speak("call-unseen-speaker-2.wav");
+    caller.speak("call-questions-4.wav");
     a.until_call("caller", "the caller is told that nobody is free", |c| {
         c.events("said")
             .iter()
@@ -208,7 +208,7 @@ fn nothing_is_kept_while_a_payment_card_is_read_out() {
     let mut caller = Baresip::start(dir.path(), "caller", PCMU);
     caller.ring(&a.desk());
     caller.listen(0);
-    caller.speak("call-unseen-speaker-2.wav");
+    caller.speak("call-questions-4.wav");
     desk.until_it_says("Call established");
     let heard = |c: &support::record::Record| c.heard().len();
     let before = heard(&a.call_from("caller").unwrap());
