@@ -12,8 +12,8 @@ const SAME_MS: u64 = 10 * 60_000;
 /// Callers in that time of whom a record is made. Of a flood the rest are only counted.
 const CALLERS_MAX: usize = 100;
 
-/// Who was turned away lately.
-#[derive(Debug, Default)]
+/// Who was turned away lately. Not to be printed: it has their numbers.
+#[derive(Default)]
 pub(crate) struct TurnedAway {
     lately: HashMap<String, Mono>,
 }
