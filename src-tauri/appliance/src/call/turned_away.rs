@@ -65,7 +65,7 @@ impl Shared {
                     task,
                     kind: TaskKind::Callback,
                     summary: Pii::from(
-                        "Was turned away unheard: every line was in use, or the machine was about to stop.",
+                        "Was turned away unheard: every line was in use, or the machine could take no calls.",
                     ),
                     number,
                     due,
